@@ -1,0 +1,1 @@
+"""Throwaway systemd hosts on this machine, and what they talk to: see `python -m lab --help`."""

@@ -1,0 +1,124 @@
+"""The lab's command line: `python -m lab --help`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+from lab import prerequisites, services
+from lab.contract import BACKEND_PORTS
+from lab.errors import LabError
+from lab.machines import Host, Lab
+from lab.scenarios import describe
+
+Action = Callable[[Lab, argparse.Namespace], None]
+
+
+def main(arguments: list[str] | None = None, lab: Lab | None = None) -> int:
+    """Run one command; 0 when it worked, 1 with a sentence on standard error when not."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.action(lab or Lab(), options)
+        return 0
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; `make lab-down` clears up, `make lab-up` goes on", file=sys.stderr)
+        return 130
+
+
+def up(lab: Lab, options: argparse.Namespace) -> None:
+    """boot hosts, and start what they talk to"""
+    replace(lab, suite=options.suite).up(options.hosts)
+    status(lab, options)
+
+
+def down(lab: Lab, _: argparse.Namespace) -> None:
+    """stop everything and leave nothing behind"""
+    lab.down()
+
+
+def reset(lab: Lab, options: argparse.Namespace) -> None:
+    """return hosts to bare ones, by default all"""
+    lab.reset([_number(name) for name in options.host])
+
+
+def ssh(lab: Lab, options: argparse.Namespace) -> None:
+    """log in to a host, or run a command there"""
+    host = lab.host(_number(options.host))
+    if not host.is_running:
+        raise LabError(f"{host.name} does not run: `make lab-up` starts hosts.")
+    os.execvp("ssh", ["ssh", *host.ssh_options(), host.name, *options.command])
+
+
+def status(lab: Lab, _: argparse.Namespace) -> None:
+    """show what runs"""
+    for host in lab.hosts:
+        print(f"{host.name:<8} {host.address:<14} {_state(host)}")
+    for name, runs in services.running(lab.network).items():
+        print(f"{name:<8} {lab.network.gateway:<14} {'running' if runs else 'stopped'}")
+
+
+def scenario(lab: Lab, options: argparse.Namespace) -> None:
+    """put the fake backend or the SMTP sink into a situation"""
+    lab.scenario(options.name, options.env)
+
+
+def make_artifacts(lab: Lab, _: argparse.Namespace) -> None:
+    """make the archives that the hosts install from, where they are missing"""
+    lab.make_artifacts()
+
+
+def install(_: Lab, __: argparse.Namespace) -> None:
+    """install the tools that the lab needs on this machine"""
+    prerequisites.ensure()
+
+
+def _state(host: Host) -> str:
+    if not host.is_running:
+        return "stopped"
+    return "running" if host.is_ready else "running, ssh does not answer"
+
+
+def _number(name: str) -> int:
+    digits = name.removeprefix("lab")
+    if not digits.isdigit():
+        raise LabError(f"{name!r} is not a host: say lab1, or 1.")
+    return int(digits)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lab", description="Throwaway systemd hosts on this machine."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    actions: dict[str, Action] = {
+        "up": up,
+        "down": down,
+        "reset": reset,
+        "ssh": ssh,
+        "scenario": scenario,
+        "status": status,
+    }
+    actions |= {"artifacts": make_artifacts, "prerequisites": install}
+    sub = {name: commands.add_parser(name, help=action.__doc__) for name, action in actions.items()}
+    for name, action in actions.items():
+        sub[name].set_defaults(action=action)
+    sub["up"].add_argument("--hosts", type=int, default=1, metavar="N", help="at least this many (default 1)")
+    sub["up"].add_argument(
+        "--suite", default="", help="Debian release to boot (default: the last one, at first bookworm)"
+    )
+    sub["reset"].add_argument("host", nargs="*")
+    sub["scenario"].formatter_class = argparse.RawDescriptionHelpFormatter
+    sub["scenario"].description = describe()
+    sub["scenario"].add_argument("name")
+    sub["scenario"].add_argument("--env", choices=tuple(BACKEND_PORTS), help="only this one (default: both)")
+    sub["ssh"].add_argument("host")
+    sub["ssh"].add_argument("command", nargs=argparse.REMAINDER)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""A fake GatewayZ backend: production and staging, each on a port of its own, with scenarios to switch.
+
+    GET  /health, /metrics, /prometheus/data/metrics, /scenario
+    POST /scenario?name=all_errors
+
+Staging wants `Authorization: Bearer <token>` for its metrics, and says 401 without.
+"""
+
+import argparse
+import hmac
+import os
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from urllib.parse import parse_qs, urlsplit
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from lab.contract import BACKEND_PORTS, STAGING_TOKEN
+from lab.exposition import data_registry, process_registry
+from lab.scenarios import BACKEND, Answers
+from lab.traffic import Traffic
+
+SCALE = {"production": 1.0, "staging": 0.5}
+
+
+class Backend(ThreadingHTTPServer):
+    """One environment's backend; without a token it lets everybody in."""
+
+    daemon_threads = True
+    request_queue_size = 64
+    # HTTPServer's own version asks DNS for the address's name, and the lab asks nobody anything.
+    server_bind = TCPServer.server_bind
+
+    def __init__(self, address: tuple[str, int], token: str | None = None, scale: float = 1.0) -> None:
+        super().__init__(address, Handler)
+        self.token = token
+        self.traffic = Traffic(scale)
+        self.scenario = "healthy"
+        self.lock = threading.Lock()  # scrapes come in threads, and both advance the traffic
+        self.registries = {
+            "/metrics": process_registry(self.traffic),
+            "/prometheus/data/metrics": data_registry(self.traffic),
+        }
+
+    def switch(self, name: str) -> None:
+        """Let another scenario begin; KeyError for a name that is none."""
+        with self.lock:
+            self.traffic.switch(BACKEND[name])
+            self.scenario = name
+
+    def exposition(self, registry: CollectorRegistry) -> bytes:
+        """Render a registry as Prometheus reads it."""
+        with self.lock:
+            return generate_latest(registry)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the scenario demands."""
+
+    server: Backend
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        answers = BACKEND[self.server.scenario].answers
+        if path == "/scenario":
+            self.answer(200, self.server.scenario)
+        elif answers is Answers.NOT_AT_ALL:
+            self.close_connection = True
+        elif path == "/health":
+            self.answer(200, '{"status": "healthy"}', "application/json")
+        elif path not in self.server.registries:
+            self.answer(404, "no such page")
+        elif answers is Answers.UNAUTHORIZED or not self.authorized():
+            self.answer(401, "a bearer token is needed")
+        else:
+            self.answer(200, self.server.exposition(self.server.registries[path]), CONTENT_TYPE_LATEST)
+
+    def do_POST(self) -> None:
+        url = urlsplit(self.path)
+        name = parse_qs(url.query).get("name", [""])[0]
+        if url.path != "/scenario":
+            self.answer(404, "no such page")
+        elif name not in BACKEND:
+            self.answer(400, f"no scenario {name!r}; there are {', '.join(BACKEND)}")
+        else:
+            self.server.switch(name)
+            self.answer(200, name)
+
+    def authorized(self) -> bool:
+        """Tell whether the request carries the token, if one is needed."""
+        if self.server.token is None:
+            return True
+        given = self.headers.get("Authorization", "")
+        return hmac.compare_digest(given.encode(), f"Bearer {self.server.token}".encode())
+
+    def answer(self, status: int, body: str | bytes, kind: str = "text/plain") -> None:
+        """Send a whole response."""
+        content = body.encode() + b"\n" if isinstance(body, str) else body
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        if status == 401:
+            self.send_header("WWW-Authenticate", "Bearer")
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def main() -> None:
+    """Serve both environments on one address, the token from the environment."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--address", required=True)
+    address = parser.parse_args().address
+    tokens = {"production": None, "staging": os.environ[STAGING_TOKEN]}
+    servers = [Backend((address, port), tokens[env], SCALE[env]) for env, port in BACKEND_PORTS.items()]
+    serve: list[Callable[[], None]] = [server.serve_forever for server in servers]
+    threads = [threading.Thread(target=forever) for forever in serve]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

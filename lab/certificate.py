@@ -1,0 +1,40 @@
+"""The certificate of the lab's services, which the hosts trust, so that clients may insist on TLS."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.network import Network
+from lab.shell import run
+
+NAME = "mail.lab"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A self-signed certificate and its key, in one folder."""
+
+    folder: Path
+    network: Network
+
+    @property
+    def public(self) -> Path:
+        return self.folder / f"{self.network.gateway}.crt"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / f"{self.network.gateway}.key"
+
+
+def ensure(certificate: Certificate) -> None:
+    """Make the certificate, for the bridge's address, if it is not there yet."""
+    certificate.folder.mkdir(exist_ok=True)
+    if certificate.public.exists():
+        return
+    kind = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "3650")
+    names = f"subjectAltName=IP:{certificate.network.gateway},DNS:{NAME}"
+    unfinished = certificate.public.with_suffix(".unfinished")
+    run(
+        *("openssl", "req", *kind, "-subj", f"/CN={NAME}", "-addext", names),
+        *("-keyout", certificate.key, "-out", unfinished),
+    )
+    unfinished.rename(certificate.public)

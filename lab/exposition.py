@@ -1,0 +1,153 @@
+"""The fake backend's metrics under the names, labels and buckets of the real one."""
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lab.traffic import ENDPOINTS, MODELS, PROVIDERS, Traffic, failure_share, whole
+
+COUNTERS = {
+    "fastapi_requests_total": ("app_name", "method", "path", "status_code"),
+    "fastapi_exceptions_total": ("exception_type",),
+    "http_requests_total": ("endpoint", "method", "status_code"),
+    "model_inference_requests_total": ("provider", "model", "status"),
+    "tokens_used_total": ("provider", "model", "token_type"),
+    "credits_used_total": ("provider", "model"),
+    "database_queries_total": ("operation",),
+    "cache_hits_total": (),
+    "cache_misses_total": (),
+    "rate_limited_requests_total": (),
+    "api_key_usage_total": ("api_key",),
+}
+DEFAULT = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+HTTP = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10)
+PROVIDER = (0.1, 0.5, 1, 2, 5, 10, 30)
+SIZES = (100, 1000, 10_000, 100_000)
+HISTOGRAMS: Mapping[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
+    "fastapi_requests_duration_seconds": (("app_name", "method", "path"), DEFAULT),
+    "fastapi_request_size_bytes": (("app_name", "method", "path"), SIZES),
+    "fastapi_response_size_bytes": (("app_name", "method", "path"), SIZES),
+    "http_request_duration_seconds": (("method", "endpoint"), HTTP),
+    "model_inference_duration_seconds": (("provider", "model"), DEFAULT),
+    "time_to_first_chunk_seconds": (("provider", "model"), DEFAULT),
+    "backend_ttfb_seconds": (("provider",), DEFAULT),
+    "streaming_duration_seconds": (("provider",), DEFAULT),
+    "provider_response_time_seconds": (("provider",), PROVIDER),
+    "database_query_duration_seconds": (("operation",), DEFAULT),
+}
+GAUGES = {
+    "cache_size_bytes": 48_000_000,
+    "active_api_keys": 5,
+    "active_connections": 12,
+    "subscription_count": 420,
+    "trial_active": 37,
+}
+
+
+def process_registry(traffic: Traffic) -> CollectorRegistry:
+    """Make the registry behind `/metrics`, with a Python client's usual process metrics."""
+    registry = CollectorRegistry()
+    for usual in (ProcessCollector, PlatformCollector, GCCollector):
+        usual(registry=registry)
+    registry.register(ProcessMetrics(traffic))
+    return registry
+
+
+def data_registry(traffic: Traffic) -> CollectorRegistry:
+    """Make the registry behind `/prometheus/data/metrics`."""
+    registry = CollectorRegistry()
+    registry.register(DataMetrics(traffic))
+    return registry
+
+
+class ProcessMetrics(Collector):
+    """What the backend counts about its own requests."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self.traffic = traffic
+
+    def collect(self) -> Iterator[Metric]:
+        self.traffic.advance()
+        yield from (self._counter(name, labels) for name, labels in COUNTERS.items())
+        yield from (self._histogram(name, *shape) for name, shape in HISTOGRAMS.items())
+        yield from (
+            GaugeMetricFamily(name, "A gauge of the fake backend.", value) for name, value in GAUGES.items()
+        )
+        yield from (self._in_progress(), self._credit())
+
+    def _counter(self, name: str, labels: tuple[str, ...]) -> Metric:
+        family = CounterMetricFamily(name, "Counted by the fake backend.", labels=labels)
+        for (metric, values), amount in self.traffic.counts.items():
+            if metric == name:
+                family.add_metric(values, amount if name.startswith("credits") else whole(amount))
+        return family
+
+    def _histogram(self, name: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> Metric:
+        family = HistogramMetricFamily(name, "Observed by the fake backend.", labels=labels)
+        for (metric, values), observed in self.traffic.observations.items():
+            if metric == name:
+                family.add_metric(
+                    values, cumulative(observed, bounds), sum(at * n for at, n in observed.items())
+                )
+        return family
+
+    def _in_progress(self) -> Metric:
+        name = "fastapi_requests_in_progress"
+        family = GaugeMetricFamily(name, "Requests being answered.", labels=("app_name", "method", "path"))
+        scenario = self.traffic.scenario
+        for endpoint in ENDPOINTS:
+            # Little's law: how many are inside is how many come times how long they stay.
+            inside = (
+                endpoint.per_second
+                * endpoint.seconds
+                * scenario.volume
+                * scenario.slowness
+                * self.traffic.scale
+            )
+            family.add_metric(("gatewayz-api", endpoint.method, endpoint.path), round(inside))
+        return family
+
+    def _credit(self) -> Metric:
+        family = GaugeMetricFamily("user_credit_balance", "Credit left.", labels=("user_id",))
+        for user in range(1, 11):
+            family.add_metric((str(user),), 10 * user)
+        return family
+
+
+class DataMetrics(Collector):
+    """What the backend thinks of its providers."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self.traffic = traffic
+
+    def collect(self) -> Iterator[Metric]:
+        failing = {model.provider: failure_share(model, self.traffic.scenario) for model in MODELS}
+        yield self._by_provider("health_score", {name: 100 * (1 - share) for name, share in failing.items()})
+        yield self._by_provider("error_rate", failing)
+        yield self._by_provider(
+            "provider_availability", {name: float(share < 1) for name, share in failing.items()}
+        )
+        yield self._breakers(failing)
+
+    def _by_provider(self, name: str, values: Mapping[str, float]) -> Metric:
+        family = GaugeMetricFamily(name, "By provider.", labels=("provider",))
+        for provider in PROVIDERS:
+            family.add_metric((provider,), values[provider])
+        return family
+
+    def _breakers(self, failing: Mapping[str, float]) -> Metric:
+        labels = ("provider", "model", "state")
+        family = GaugeMetricFamily("circuit_breaker_state", "1 for the state it is in.", labels=labels)
+        for model in MODELS:
+            now = "OPEN" if failing[model.provider] >= 1 else "CLOSED"
+            for state in ("CLOSED", "OPEN", "HALF_OPEN"):
+                family.add_metric((model.provider, model.model, state), float(state == now))
+        return family
+
+
+def cumulative(observed: Mapping[float, float], bounds: tuple[float, ...]) -> list[tuple[str, float]]:
+    """Turn observations (value: how often) into a histogram's buckets."""
+    below = [(str(float(bound)), sum(n for at, n in observed.items() if at <= bound)) for bound in bounds]
+    return [(bound, whole(count)) for bound, count in [*below, ("+Inf", sum(observed.values()))]]

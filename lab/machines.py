@@ -1,0 +1,136 @@
+"""The lab as a whole: hosts, the network between them, and what they talk to; up, down, reset."""
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import artifacts, certificate, control, identity, image, limits, prerequisites, services
+from lab.cgroup import Group
+from lab.errors import LabError
+from lab.host import Host
+from lab.layout import Layout
+from lab.network import Network
+from lab.overlay import clear
+
+__all__ = ["Host", "Lab"]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab: by default the repository's one. Tests have their own, elsewhere and on another bridge."""
+
+    layout: Layout = field(default_factory=Layout)
+    network: Network = field(default_factory=Network)
+    suite: str = ""  # of Debian; by default the one of the last `up`, at first bookworm
+
+    @property
+    def hosts(self) -> list[Host]:
+        """The hosts that exist, running or not, in order."""
+        numbers = [int(folder.name.removeprefix("lab")) for folder in self.layout.machines.glob("lab*")]
+        return [self.host(number) for number in sorted(numbers)]
+
+    def host(self, number: int) -> Host:
+        """Give host `number`, whether it exists or not."""
+        return Host(number, self.layout, self.network, image.path(self.layout.images, self._suite))
+
+    def up(self, count: int = 1) -> None:
+        """Have at least so many hosts running, and what they talk to; hosts that run are left alone.
+
+        A host that does not run, for whatever reason, comes up bare.
+        """
+        prerequisites.ensure()
+        with self._alone():
+            self._refuse_if_taken()
+            image.ensure(self.layout.images, self._suite)
+            self._suite_file.write_text(self._suite)
+            artifacts.ensure(self.layout)
+            certificate.ensure(certificate.Certificate(self.layout.tls, self.network))
+            self._connect()
+            services.ensure(self.layout, self.network)
+            wanted = {host.number: host for host in [*self.hosts, *map(self.host, range(1, count + 1))]}
+            identity.generate(self.layout, [host.identity for host in wanted.values()])
+            stopped = [host for host in wanted.values() if not host.is_running]
+            in_parallel(Host.reset, stopped)
+
+    def reset(self, numbers: Sequence[int] = ()) -> None:
+        """Return hosts to bare ones, by default all; same names, addresses and keys."""
+        with self._alone():
+            self._refuse_if_taken()
+            known = {host.number: host for host in self.hosts}
+            if unknown := sorted(set(numbers) - set(known)):
+                missing = ", ".join(f"lab{number}" for number in unknown)
+                raise LabError(f"There is no host {missing}: `make lab-up` makes hosts.")
+            image.ensure(self.layout.images, self._suite)
+            in_parallel(Host.reset, [known[number] for number in numbers or known])
+
+    def down(self) -> None:
+        """Leave no process, mount, interface or changed setting behind, even of a lab that crashed."""
+        with self._alone():
+            if self.taken_by() is None:
+                in_parallel(Host.power_cut, self.hosts)
+                self._group.kill()
+                self.network.remove()
+            clear(self.layout.machines)
+            limits.restore_inotify(self.layout.state)
+
+    def scenario(self, name: str, environment: str | None = None) -> None:
+        """Put the backend, in one environment or in all it is about, or the SMTP sink into a situation."""
+        control.switch(self.layout, self.network, name, environment)
+
+    def make_artifacts(self) -> None:
+        """Make the archives that the hosts install from, where they are missing."""
+        prerequisites.ensure()
+        with self._alone():
+            artifacts.ensure(self.layout)
+
+    def taken_by(self) -> Path | None:
+        """Name the other checkout whose running lab has this bridge, if any."""
+        owner = self.network.owner()
+        ours = owner is None or owner == self.layout.base or not owner.is_dir()
+        return None if ours or not self._group.pids() else owner
+
+    @property
+    def _suite(self) -> str:
+        recorded = self._suite_file.read_text() if self._suite_file.exists() else "bookworm"
+        return self.suite or recorded
+
+    @property
+    def _suite_file(self) -> Path:
+        return self.layout.state / "suite"
+
+    @property
+    def _group(self) -> Group:
+        return Group(self.network.bridge)
+
+    def _refuse_if_taken(self) -> None:
+        if owner := self.taken_by():
+            raise LabError(
+                f"{self.network.bridge} belongs to the running lab of {owner.parent}: "
+                "take that one down first (`make lab-down` there)."
+            )
+
+    def _connect(self) -> None:
+        """Have the bridge, ours and empty of strangers' remains."""
+        if self.network.owner() != self.layout.base:
+            self._group.kill()
+            self.network.remove()
+            self.network.create(self.layout.base)
+        limits.raise_inotify(self.layout.state)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one command at a time change this lab."""
+        self.layout.prepare()
+        with (self.layout.base / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def in_parallel(action: Callable[[Host], None], hosts: Sequence[Host]) -> None:
+    """Do something with every host at once; raise the first failure after all have finished."""
+    with ThreadPoolExecutor(max_workers=max(1, len(hosts))) as pool:
+        for result in [pool.submit(action, host) for host in hosts]:
+            result.result()

@@ -1,0 +1,60 @@
+"""What the lab needs from the machine it runs on, installed from Debian where it is missing."""
+
+import os
+import shutil
+
+from lab.errors import LabError
+from lab.shell import PATH, attempt
+
+PACKAGES = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "redis-server": "redis-server",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "curl": "curl",
+    "update-ca-certificates": "ca-certificates",
+    "nsenter": "util-linux",
+    "journalctl": "systemd",
+    "gpgv": "gpgv",
+    "openssl": "openssl",
+}
+# RUNLEVEL=1 makes invoke-rc.d refuse to start what a package brings (Redis), with or without systemd here.
+QUIETLY = ("env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive")
+
+
+def ensure() -> None:
+    """Install the missing tools; LabError when this is not root, not Debian, or a tool stays missing."""
+    if os.geteuid() != 0:
+        raise LabError("The lab boots real machines and needs root: run this as root, or with sudo.")
+    absent = missing()
+    if not absent:
+        return
+    if shutil.which("apt-get") is None:
+        raise LabError(
+            f"The lab lacks {', '.join(absent)} and can install them only on Debian or its kin: "
+            f"install what your system has for {', '.join(absent.values())} and run this again."
+        )
+    install(sorted(set(absent.values())))
+    if still := missing():
+        raise LabError(
+            f"apt-get installed {', '.join(still.values())}, yet {', '.join(still)} is not on PATH."
+        )
+
+
+def missing() -> dict[str, str]:
+    """Name the tools that are not on PATH, with the Debian package of each."""
+    return {tool: package for tool, package in PACKAGES.items() if shutil.which(tool, path=PATH) is None}
+
+
+def install(packages: list[str]) -> None:
+    """Install packages without starting their services; a first failure is tried again with fresh lists."""
+    print(f"installing {', '.join(packages)}", flush=True)
+    command = (*QUIETLY, "apt-get", "install", "--yes", "--no-install-recommends", *packages)
+    done = attempt(*command)
+    if done.returncode != 0:
+        attempt(*QUIETLY, "apt-get", "update")
+        done = attempt(*command)
+    if done.returncode != 0:
+        complaint = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
+        raise LabError(f"apt-get could not install {', '.join(packages)}: {' '.join(complaint)}")

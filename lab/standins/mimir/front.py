@@ -1,0 +1,127 @@
+"""Mimir's paths in front of the store."""
+
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from . import LABEL, VERSION
+from .config import Config
+from .runtime import Runtime
+from .store import Store
+
+PUSH, QUERY = "/api/v1/push", "/prometheus/api/v1/"
+# What the store needs to know of a request; everything else is between the client and us.
+FORWARDED = ("Content-Type", "Content-Encoding", "Accept", "X-Prometheus-Remote-Write-Version")
+
+
+class Front(ThreadingHTTPServer):
+    """The HTTP port."""
+
+    daemon_threads = True
+    request_queue_size = 128
+    server_bind = socketserver.TCPServer.server_bind  # HTTPServer's own version asks DNS for our name
+
+    def __init__(self, config: Config, store: Store, runtime: Runtime) -> None:
+        super().__init__(config.http, Handler)
+        self.config, self.store, self.runtime = config, store, runtime
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers under Mimir's paths."""
+
+    server: Front
+    protocol_version = "HTTP/1.1"
+    server_version = f"Mimir-stand-in/{VERSION}"
+
+    def do_GET(self) -> None:
+        pages = {"/ready": self.ready, "/metrics": self.metrics, "/config": self.config}
+        pages |= {"/runtime_config": self.runtime, "/": self.label, "/api/v1/status/buildinfo": self.label}
+        if self.path.startswith(QUERY):
+            self.forward("/api/v1/" + self.path.removeprefix(QUERY))
+        elif page := pages.get(self.path.partition("?")[0]):
+            page()
+        else:
+            self.answer(404, "404 page not found")
+
+    def do_POST(self) -> None:
+        if self.path == PUSH:
+            self.forward("/api/v1/write")
+        elif self.path.startswith(QUERY):
+            self.forward("/api/v1/" + self.path.removeprefix(QUERY))
+        else:
+            self.answer(404, "404 page not found")
+
+    def ready(self) -> None:
+        """Say `ready` once the store answers queries."""
+        self.answer(200, "ready") if self.server.store.ready() else self.answer(503, "the store is not ready")
+
+    def config(self) -> None:
+        """Show the configuration in force."""
+        self.answer(200, self.server.config.text)
+
+    def runtime(self) -> None:
+        """Show the runtime file in force."""
+        self.answer(200, self.server.runtime.text)
+
+    def label(self) -> None:
+        """Say what this is."""
+        self.answer(200, LABEL)
+
+    def metrics(self) -> None:
+        """Show the store's own counts under Mimir's names."""
+        try:
+            totals = self.server.store.totals()
+        except OSError:
+            totals = {}
+        lines = {
+            f'cortex_build_info{{version="{VERSION}"}}': 1.0,
+            "cortex_distributor_received_samples_total": totals.get(
+                "prometheus_tsdb_head_samples_appended_total", 0
+            ),
+            "cortex_ingester_memory_series": totals.get("prometheus_tsdb_head_series", 0),
+            "cortex_runtime_config_last_reload_successful": float(self.server.runtime.healthy),
+        }
+        self.answer(200, "\n".join(f"{series} {value:.17g}" for series, value in lines.items()))
+
+    def forward(self, path: str) -> None:
+        """Hand the request to the store and its answer back."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name: value for name in FORWARDED if (value := self.headers.get(name))}
+        try:
+            connection = self.server.store.connection()
+            connection.request(self.command, path, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+            connection.close()
+        except OSError as error:
+            self.answer(503, f"the store does not answer: {error}")
+            return
+        # The receiver says 204 for a successful push, Mimir 200.
+        status = 200 if response.status == 204 else response.status
+        self.send(status, content, response.headers.get("Content-Type", "text/plain"))
+
+    def answer(self, status: int, text: str) -> None:
+        """Send a line of text."""
+        self.send(status, text.encode() + b"\n", "text/plain; charset=utf-8")
+
+    def send(self, status: int, content: bytes, kind: str) -> None:
+        """Send a whole response."""
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_request(self, *_: object) -> None:
+        """Keep silent: a push every few seconds is not news."""
+
+
+class Mute(socketserver.BaseRequestHandler):
+    """The gRPC port's handler: nobody in a single node calls it, but the port must be taken."""
+
+
+def serve(config: Config, store: Store, runtime: Runtime) -> None:
+    """Listen on both ports, each in a thread of its own; OSError if a port is taken."""
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    for server in (Front(config, store, runtime), socketserver.ThreadingTCPServer(config.grpc, Mute)):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
