@@ -1,0 +1,15 @@
+"""Throwaway hosts on this machine; every target is the lab's own."""
+
+environment = "lab"
+allow_unlocked = True  # Debian's binaries and stand-ins
+artifact_push = True  # lab hosts have no way out
+artifact_fallback = ".lab/artifacts"
+
+ssh_user = "operator"
+ssh_key = ".lab/id_ed25519"
+ssh_known_hosts_file = ".lab/known_hosts"
+ssh_strict_host_key_checking = "yes"
+
+prometheus_gatewayz_production_url = "http://198.18.0.1:8000"
+prometheus_gatewayz_staging_url = "http://198.18.0.1:8001"
+redis_exporter_redis_url = "redis://198.18.0.1:6379"

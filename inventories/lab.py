@@ -1,0 +1,9 @@
+"""Everything on one lab host. A group is a service: its hosts carry it."""
+
+_lab1 = ("lab1", {"ssh_hostname": "198.18.0.11", "private_address": "198.18.0.11"})
+
+prometheus = [_lab1]
+alertmanager = [_lab1]
+mimir = [_lab1]
+node_exporter = [_lab1]
+redis_exporter = [_lab1]

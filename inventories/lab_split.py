@@ -1,0 +1,10 @@
+"""The stack split over two lab hosts: Mimir on one, everything that talks to it on the other."""
+
+_lab1 = ("lab1", {"ssh_hostname": "198.18.0.11", "private_address": "198.18.0.11"})
+_lab2 = ("lab2", {"ssh_hostname": "198.18.0.12", "private_address": "198.18.0.12"})
+
+prometheus = [_lab1]
+alertmanager = [_lab1]
+mimir = [_lab2]
+node_exporter = [_lab1, _lab2]
+redis_exporter = [_lab1]

@@ -1,0 +1,13 @@
+"""Production: Mimir on a host of its own. Replace the names and the addresses by your own.
+
+`private_address` is where a host's peers reach it; only what a peer needs listens there.
+"""
+
+_monitor = ("monitor.example.com", {"private_address": "192.0.2.20"})
+_store = ("store.example.com", {"private_address": "192.0.2.21"})
+
+prometheus = [_monitor]
+alertmanager = [_monitor]
+mimir = [_store]
+node_exporter = [_monitor, _store]
+redis_exporter = [_monitor]

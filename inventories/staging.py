@@ -1,0 +1,9 @@
+"""Staging: one host carries everything. Replace the name and the address by your own."""
+
+_monitor = ("monitor.staging.example.com", {"private_address": "192.0.2.10"})
+
+prometheus = [_monitor]
+alertmanager = [_monitor]
+mimir = [_monitor]
+node_exporter = [_monitor]
+redis_exporter = [_monitor]

@@ -1,0 +1,95 @@
+"""Checks: a question asked on a host, and the judgement of its answer. Asking is I/O, judging is pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Gate = Literal["own", "peer", "world"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a URL said: HTTP status (0 when nobody answered, then `body` says why) and body."""
+
+    status: int
+    body: str
+
+    def json(self) -> Any:
+        """The body as JSON. Raises Bad when it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise Bad(f"HTTP {self.status}, not JSON: {self.body[:120]!r}") from None
+
+
+class Bad(Exception):
+    """A check's finding: the sentence an operator reads."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question with one good answer.
+
+    `url` is fetched on the host; `judge` returns what was found (shown beside the check) or raises Bad.
+    `gate` says whose failure it is: own, a peer's, or the outside world's (which only warns). `patience` is
+    how long the answer may take to become good after a deploy, in seconds.
+    """
+
+    id: str
+    title: str
+    url: str
+    judge: Callable[[Answer], str]
+    remedy: str
+    gate: Gate = "own"
+    patience: int = 30
+
+
+@dataclass(frozen=True)
+class Result:
+    """A check's outcome on one host."""
+
+    host: str
+    service: str
+    check: Check
+    ok: bool
+    found: str
+
+    @property
+    def verdict(self) -> Literal["ok", "warning", "failed"]:
+        if self.ok:
+            return "ok"
+        return "warning" if self.check.gate == "world" else "failed"
+
+
+def judge(host: str, service: str, check: Check, answer: Answer) -> Result:
+    """Turn an answer into a result."""
+    try:
+        return Result(host, service, check, True, check.judge(answer))
+    except Bad as finding:
+        return Result(host, service, check, False, str(finding))
+
+
+def ready(service: str, url: str, patience: int = 60) -> Check:
+    """The check that every service has: its readiness endpoint answers 200."""
+    return Check(
+        f"{service}.ready", f"{service} is ready", url, _answers_200,
+        f"journalctl -u lgtm-{service} -n 50", patience=patience,
+    )  # fmt: skip
+
+
+def _answers_200(answer: Answer) -> str:
+    if answer.status != 200:
+        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}" if answer.status else answer.body)
+    return "200"
+
+
+def series(answer: Answer) -> list[dict[str, Any]]:
+    """The series of a Prometheus query's answer. Raises Bad for an error."""
+    data = answer.json()
+    if answer.status != 200 or data.get("status") != "success":
+        raise Bad(f"HTTP {answer.status}: {data.get('error', answer.body[:200])}")
+    found: list[dict[str, Any]] = data["data"]["result"]
+    return found

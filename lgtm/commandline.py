@@ -1,0 +1,20 @@
+"""What was asked for on pyinfra's command line: kept at the start, since click's context ends at a greenlet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+_given: dict[str, Any] = {}
+
+
+def remember() -> None:
+    """Keep the flags of this run; called by config.py, which runs where click's context is."""
+    context = click.get_current_context(silent=True)
+    _given.update(context.find_root().params if context else {})
+
+
+def flag(name: str) -> Any:
+    """A flag or argument of this run, such as `dry`; None when there is none."""
+    return _given.get(name)

@@ -1,0 +1,60 @@
+"""What the task modules declare for one host: its generation and its checks. Pure but for the artifact store."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from lgtm import generation
+from lgtm.artifacts import Lock, Resolved, Store
+from lgtm.checks import Check
+from lgtm.component import Component
+from lgtm.generation import Generation
+from lgtm.plugins import tasks
+from lgtm.settings import SiteSettings
+from lgtm.site import Site
+
+ARCH = "amd64"
+
+
+@cache
+def store(root: Path, settings: SiteSettings) -> Store:
+    """Where this site's artifacts come from: settings, LGTM_BINARIES, LGTM_OFFLINE and LGTM_CACHE."""
+    binaries = os.environ.get("LGTM_BINARIES")
+    cache_folder = os.environ.get("LGTM_CACHE") or Path.home() / ".cache" / "lgtm"
+    return Store(
+        lock=Lock.load(root / "artifacts.lock"),
+        cache=Path(cache_folder),
+        binaries=Path(binaries) if binaries else None,
+        fallback=root / settings.artifact_fallback if settings.artifact_fallback else None,
+        offline=os.environ.get("LGTM_OFFLINE") == "1",
+        mirror=settings.artifact_mirror,
+        allow_unlocked=settings.allow_unlocked,
+        push=settings.artifact_push,
+    )
+
+
+def generation_of(site: Site, arch: str = ARCH) -> Generation:
+    """The generation of the site's current host. Raises Refusal for whatever cannot be deployed."""
+    source = store(site.root, site.here.settings)
+    components: list[Component] = []
+    artifacts: dict[str, Resolved] = {}
+    for service, settings in site.here.services.items():
+        component = tasks()[service].component(settings, site)
+        artifact = source.resolve(component.artifact.name, component.artifact.version, arch)
+        if artifact.version != settings.version:  # an unlocked one: the configuration follows what will run
+            settings = settings.model_copy(update={"version": artifact.version})
+            component = tasks()[service].component(settings, site)
+        components.append(component)
+        artifacts[service] = artifact
+    return generation.build(site.here.name, components, artifacts)
+
+
+def checks_of(site: Site) -> list[tuple[str, Check]]:
+    """(service, check) for every check of the site's current host."""
+    return [
+        (service, check)
+        for service, settings in site.here.services.items()
+        for check in tasks()[service].checks(settings, site)
+    ]

@@ -1,0 +1,31 @@
+# Users, data directories and the plain files every host has. Arguments, each group closed by `--`: users to
+# create; volumes as `user:mode:path`; paths of support files, whose texts come base64-encoded, a line each.
+set -eu
+umask 022
+trap '[ $? -eq 0 ] || rm -rf /run/lgtm/lock' EXIT
+while [ "$1" != -- ]; do
+	getent passwd "$1" >/dev/null ||
+		useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$1"
+	shift
+done
+shift
+while [ "$1" != -- ]; do
+	user=${1%%:*} rest=${1#*:}
+	mode=${rest%%:*} path=${rest#*:}
+	mkdir -p "$path"
+	chown "$user:$user" "$path"
+	chmod "$mode" "$path"
+	shift
+done
+shift
+for path in "$@"; do
+	read -r text
+	mkdir -p "$(dirname "$path")"
+	printf %s "$text" | base64 -d >"$path.new"
+	case "$path" in *.sh) chmod 755 "$path.new" ;; *) chmod 644 "$path.new" ;; esac
+	mv -T "$path.new" "$path"
+done
+systemd=/etc/systemd/system
+mkdir -p $systemd/multi-user.target.wants $systemd/lgtm.target.wants
+ln -sfnT $systemd/lgtm.target $systemd/multi-user.target.wants/lgtm.target
+ln -sfnT $systemd/lgtm-recover.service $systemd/lgtm.target.wants/lgtm-recover.service

@@ -1,0 +1,2 @@
+# Go back. Argument: why.
+exec /usr/local/lib/lgtm/activate.sh revert "$1"

@@ -1,0 +1,19 @@
+# Write secrets. Arguments, each group closed by `--`: names (service/name) to remove; names to write, whose
+# values come base64-encoded on standard input, a line each.
+set -eu
+umask 077
+trap '[ $? -eq 0 ] || rm -rf /run/lgtm/lock' EXIT
+root=/etc/lgtm/secrets
+mkdir -p "$root"
+while [ "$1" != -- ]; do
+	rm -f "$root/$1"
+	shift
+done
+shift
+for name in "$@"; do
+	read -r value
+	mkdir -p "$root/${name%/*}"
+	printf %s "$value" | base64 -d >"$root/$name.new"
+	chown root:root "$root/$name.new"
+	mv -T "$root/$name.new" "$root/$name"
+done

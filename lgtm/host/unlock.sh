@@ -1,0 +1,2 @@
+# Release the host's lock.
+rm -rf /run/lgtm/lock

@@ -1,0 +1,133 @@
+"""What a host has, read in ONE remote command."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lgtm.errors import LgtmError
+from lgtm.secrets import Secret
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A service's main process: systemd's word on the unit, and the file it executes."""
+
+    state: str
+    exe: str
+
+    @property
+    def active(self) -> bool:
+        return self.state == "active"
+
+
+@dataclass(frozen=True)
+class SecretState:
+    """A secret file: mode and owner (`600:root`), keyed digest, and whether the running process has this very one."""
+
+    mode: str
+    digest: str
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class HostState:
+    """One host, as it was found. Sums are sha256; volumes are path → (owner:group, mode, type)."""
+
+    arch: str = "amd64"
+    os: str = ""
+    now: int = 0  # seconds since the epoch, by the host's own clock
+    lacks: frozenset[str] = frozenset()  # tools that every host must have
+    current: str | None = None  # generation
+    pending: str = ""  # a switch under way
+    holder: str = ""  # of the lock
+    sums: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # generation → path → sha256
+    odd: Mapping[str, frozenset[str]] = field(default_factory=dict)  # generation → paths of wrong type or mode
+    support: Mapping[str, str] = field(default_factory=dict)  # path → sha256
+    links: Mapping[str, str] = field(default_factory=dict)  # path → target
+    artifacts: frozenset[str] = frozenset()  # intact ones, by directory
+    users: frozenset[str] = frozenset()
+    volumes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    secrets: Mapping[str, SecretState] = field(default_factory=dict)  # service/name → state
+    processes: Mapping[str, Process] = field(default_factory=dict)  # service → process
+    started: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → path → sha256
+    loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    listeners: tuple[tuple[str, str], ...] = ()  # (address:port, process) of every TCP listener
+    pids: Mapping[str, int] = field(default_factory=dict)
+    free: tuple[int, ...] = ()  # bytes, of / and /data
+    fingerprint: str = ""  # of all that does not change by itself
+
+
+def digest(nonce: str, secret: Secret) -> str:
+    """What `read.sh` prints for a secret file that holds this value."""
+    return hashlib.sha256((nonce + secret.reveal()).encode()).hexdigest()
+
+
+def parse(text: str) -> HostState:
+    """Read the lines of `read.sh`. Raises LgtmError for output that is not its own."""
+    rows: dict[str, list[list[str]]] = {}
+    for row in (line.split("\t") for line in text.splitlines()):
+        rows.setdefault(row[0].lstrip("~"), []).append(row[1:])
+    if "current" not in rows:
+        raise LgtmError(f"the host's state could not be read; it said: {text[:300]!r}")
+    distribution, release, machine = rows["os"][0]
+    current = rows["current"][0][0]
+    return HostState(
+        arch=ARCHITECTURES.get(machine, machine),
+        os=f"{distribution} {release}",
+        now=int(rows["now"][0][0]),
+        lacks=frozenset(row[0] for row in rows.get("lacks", [])),
+        current=None if current == "-" else current,
+        pending=rows.get("pending", [[""]])[0][0],
+        holder=rows.get("lock", [[""]])[0][0],
+        sums=_nested(rows.get("sum", []), value=1),
+        odd=_odd(rows),
+        support={path: sha if mode in ("644:root", "755:root") else mode for sha, mode, path in rows.get("support", [])},
+        links={path: target for path, target in rows.get("link", [])},
+        artifacts=frozenset(row[0] for row in rows.get("artifact", [])),
+        users=frozenset(row[0] for row in rows.get("user", [])),
+        volumes={path: (owner, mode, kind) for path, owner, mode, kind in rows.get("volume", [])},
+        secrets={row[0]: SecretState(row[1], row[2], row[3] == "fresh") for row in rows.get("secret", [])},
+        processes={service: Process(state, exe) for service, state, exe in rows.get("unit", [])},
+        started=_nested(rows.get("started", []), value=1),
+        loaded=_nested(rows.get("loaded", []), value=1),
+        listeners=tuple((address, process) for address, process in rows.get("listen", [])),
+        pids={service: int(pid) for service, pid in rows.get("pid", [])},
+        free=tuple(int(size) for size in rows.get("free", [[]])[0]),
+        fingerprint=fingerprint(text),
+    )
+
+
+def fingerprint(text: str) -> str:
+    """The digest of all lines that do not change by themselves; the lock compares it on the host."""
+    stable = "".join(f"{line}\n" for line in text.splitlines() if not line.startswith("~"))
+    return hashlib.sha256(stable.encode()).hexdigest()
+
+
+def _nested(rows: Iterable[list[str]], value: int) -> dict[str, dict[str, str]]:
+    """Rows of (outer key, value, inner key) as a map of maps."""
+    found: dict[str, dict[str, str]] = {}
+    for outer, content, inner in rows:
+        found.setdefault(outer, {})[inner] = content
+    return found
+
+
+def _odd(rows: Mapping[str, list[list[str]]]) -> dict[str, frozenset[str]]:
+    """What lies in a generation but is no plain file of root's with mode 644, or no directory with mode 755."""
+    found: dict[str, set[str]] = {}
+    for generation, _, _, _, path in rows.get("file", []):
+        found.setdefault(generation, set()).add(path)
+    for generation, mode, owner, path in rows.get("mode", []):
+        if (mode, owner) != ("644", "0:0"):
+            found.setdefault(generation, set()).add(path)
+    return {generation: frozenset(paths) for generation, paths in found.items()}
+
+
+def process_name(listener: str) -> str:
+    """`users:(("nginx",pid=7,fd=5))` → `nginx (pid 7)`."""
+    match = re.search(r'\("([^"]+)",pid=(\d+)', listener)
+    return f"{match[1]} (pid {match[2]})" if match else "an unknown process"

@@ -1,0 +1,91 @@
+"""pyinfra's inventory → Site: the one place that knows both."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pyinfra.api.arguments import all_global_arguments
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra.connectors.ssh import connector_data_meta
+
+from lgtm import secrets
+from lgtm.commandline import flag
+from lgtm.errors import Refusal, combined
+from lgtm.plugins import services_of, tasks
+from lgtm.secrets import Secret
+from lgtm.settings import Settings, SiteSettings, build, keys_of, unknown_keys
+from lgtm.site import Node, Site
+
+FRAMEWORK_KEYS = {name for name, _ in all_global_arguments()} | set(connector_data_meta)
+
+
+class RunSettings(Settings):
+    """What a person may say of one run with `--data`; it changes no host's declaration."""
+
+    message: str = ""  # goes into the lock and the log
+    patience: int = 0  # seconds that verify.py waits for a check to become good
+
+
+def site(inventory: Inventory, host: Host) -> Site:
+    """The whole inventory as a Site, seen from one host.
+
+    Raises Refusal for everything in inventory and group data that nothing would read or that is wrong.
+    """
+    whole = _site(inventory)
+    return whole.at(next(node for node in whole.nodes if node.name == host.name))
+
+
+def run_settings(host: Host) -> RunSettings:
+    return build(RunSettings, "", "--data", dict(host.data.dict()), {}, "")
+
+
+@cache
+def _site(inventory: Inventory) -> Site:
+    root = Path(os.getcwd())
+    problems: list[str] = []
+    nodes = []
+    for host in inventory:
+        try:
+            nodes.append(_node(root, inventory, host))
+        except Refusal as refusal:
+            problems.append(str(refusal))
+    if problems:
+        raise combined(list(dict.fromkeys(problems)))
+    known = tasks().values()
+    return Site(
+        nodes=tuple(nodes),
+        here=nodes[0],
+        uses={task.name: task.uses for task in known},
+        scrapes={task.name: task.scrape for task in known},
+        root=root,
+    )
+
+
+def _node(root: Path, inventory: Inventory, host: Host) -> Node:
+    data = host.data.dict()
+    known = FRAMEWORK_KEYS | keys_of(SiteSettings, "") | keys_of(RunSettings, "")
+    known |= {key for task in tasks().values() for key in task.keys}
+    unknown = unknown_keys(host.name, data, known)
+    if unknown:
+        raise combined(unknown)
+    settings = build(SiteSettings, "", host.name, data, {}, "")
+    private = _secrets(root, settings.environment)
+    services = {
+        name: build(tasks()[name].settings, f"{name}_", host.name, data, private, settings.environment)
+        for name in services_of(host.name, _service_groups(inventory, host))
+    }
+    return Node(host.name, settings, services)
+
+
+@cache
+def _secrets(root: Path, environment: str) -> dict[str, Secret]:
+    return secrets.load(root, environment)
+
+
+def _service_groups(inventory: Inventory, host: Host) -> list[str]:
+    """The host's groups but for those that pyinfra makes itself and those that only carry data."""
+    own = {"all", Path(str(flag("inventory") or "")).stem}
+    return [group for group in dict.fromkeys(host.groups) if group not in own and not inventory.get_group_data(group)]

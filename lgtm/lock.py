@@ -1,0 +1,250 @@
+"""The lock file: what to install, from where, with which sha256; as a command, it records missing sums."""
+
+from __future__ import annotations
+
+import difflib
+import http.client
+import os
+import re
+import socket
+import ssl
+import sys
+import tempfile
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from lgtm.errors import Exit, LgtmError, Refusal
+
+PATH = Path(__file__).resolve().parent.parent / "artifacts.lock"
+ARCHES = ("amd64", "arm64")
+CONNECT_SECONDS = 3
+STALL_SECONDS = 30
+SHA256 = re.compile(r"[0-9a-f]{64}")
+_silent: set[str] = set()
+
+
+class Unobtainable(LgtmError):
+    """A URL did not give what was asked of it; whoever asked knows whether that matters."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One artifact of the lock file; `versions` is version → arch → sha256."""
+
+    name: str
+    url: str
+    sums: str
+    layout: str
+    members: tuple[str, ...]
+    rename: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def sha256(self, version: str, arch: str) -> str | None:
+        """Give the pinned digest, or None where there is none."""
+        return self.versions.get(version, {}).get(arch)
+
+    def download(self, version: str, arch: str) -> str:
+        """Give the URL of the release."""
+        return _filled(self.url, version, arch)
+
+    def inside(self, arch: str) -> Mapping[str, str]:
+        """Map what the archive (or the bare download) calls each member to what we call it."""
+        theirs = {ours: _filled(name, "", arch) for name, ours in self.rename.items()}
+        return {theirs.get(member, member): member for member in self.members}
+
+    def nearest(self, version: str) -> list[str]:
+        """Name the three known versions that are nearest to this one."""
+        pairs = {known: zip(_numbers(version), _numbers(known), strict=True) for known in self.versions}
+        return sorted(pairs, key=lambda known: [abs(a - b) for a, b in pairs[known]])[:3]
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The lock file, read and found sound."""
+
+    pins: Mapping[str, Pin]
+
+    @classmethod
+    def load(cls, path: Path) -> Lock:
+        """Read the lock file; Refusal if it cannot be read or does not make sense."""
+        try:
+            return cls.parse(path.read_text(), path.name)
+        except OSError as error:
+            raise Refusal(f"{path.name} cannot be read ({error.strerror}): restore it from git") from error
+
+    @classmethod
+    def parse(cls, text: str, where: str = "artifacts.lock") -> Lock:
+        """Read the text of a lock file; Refusal naming the table and the value that is wrong."""
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise Refusal(f"{where} is not TOML ({error}): mend that line") from error
+        return cls({name: _pin(name, table, where) for name, table in tables.items()})
+
+    def pin(self, name: str) -> Pin:
+        """Give an artifact's pin; Refusal naming the nearest one if there is none."""
+        if name not in self.pins:
+            near = difflib.get_close_matches(name, self.pins, 1, 0) or ["none"]
+            raise Refusal(f"artifact {name} is not in artifacts.lock: did you mean {near[0]}?")
+        return self.pins[name]
+
+
+_SOUND: Mapping[str, Callable[[Any], bool]] = {
+    "url": lambda value: isinstance(value, str) and value.startswith(("https://", "http://")),
+    "sums": lambda value: isinstance(value, str) and value.startswith(("https://", "http://")),
+    "layout": lambda value: value in ("tar", "flat", "zip", "binary"),
+    "members": lambda value: isinstance(value, list) and len(value) > 0,
+    "rename": lambda value: isinstance(value, dict),
+    "versions": lambda it: isinstance(it, dict) and all(isinstance(row, dict) for row in it.values()),
+}
+
+
+def _pin(name: str, table: Any, where: str) -> Pin:
+    complete = {"rename": {}, "versions": {}, **table} if isinstance(table, dict) else {}
+    wrong = [key for key, sound in _SOUND.items() if not sound(complete.get(key))]
+    wrong += complete.keys() - _SOUND.keys()
+    if wrong:
+        raise Refusal(f"{where}: [{name}] {wrong[0]} = {complete.get(wrong[0])!r} is wrong: mend it")
+    for version, row in complete["versions"].items():
+        for arch, digest in row.items():
+            if arch not in ARCHES or not SHA256.fullmatch(str(digest)):
+                raise Refusal(f"{where}: {name} {version}: {arch} = {digest!r} is no sha256: run `make lock`")
+    return Pin(**{**complete, "name": name, "members": tuple(complete["members"])})
+
+
+def _filled(template: str, version: str, arch: str) -> str:
+    return template.replace("{version}", version).replace("{arch}", arch)
+
+
+def _numbers(version: str) -> list[int]:
+    return ([int(each) for each in re.findall(r"\d+", version)] + [0] * 4)[:4]
+
+
+@contextmanager
+def ask(url: str) -> Iterator[http.client.HTTPResponse]:
+    """Open a URL, or raise Unobtainable; a server that did not answer is not asked again in this process."""
+    parts = urlsplit(url)
+    server, host = parts.netloc, str(parts.hostname)
+    if server in _silent:
+        raise Unobtainable(f"{server} did not answer before")
+    try:
+        if parts.scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(host):
+            port = parts.port or {"http": 80}.get(parts.scheme, 443)
+            socket.create_connection((host, port), CONNECT_SECONDS).close()
+        response = urllib.request.urlopen(url, timeout=STALL_SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise Unobtainable(f"{url} answered {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        _silent.add(server)
+        raise Unobtainable(f"{server} did not answer ({getattr(error, 'reason', error)})") from error
+    try:
+        with response:
+            yield response
+    except (ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException) as error:
+        raise Unobtainable(f"{url} broke off ({error})") from error
+
+
+def published(text: str, file: str) -> str | None:
+    """Find a file's sha256 in what upstream publishes: a list (`hex  name`) or a digest alone."""
+    rows = [line.split() for line in text.lower().splitlines() if line.strip()]
+    named = {row[1].lstrip("*").rpartition("/")[2]: row[0] for row in rows if len(row) == 2}
+    alone = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else ""
+    digest = named.get(file.lower(), alone)
+    return digest if SHA256.fullmatch(digest) else None
+
+
+@cache
+def _text(url: str) -> str:
+    with ask(url) as response:
+        return str(response.read().decode(errors="replace"))
+
+
+def fetched(pin: Pin, version: str) -> dict[str, str]:
+    """Ask upstream for one version's sums; LgtmError if one is missing or contradicts a sum we have."""
+    found = {}
+    for arch in ARCHES:
+        url, file = _filled(pin.sums, version, arch), pin.download(version, arch).rpartition("/")[2]
+        digest, pinned = published(_text(url), file), pin.sha256(version, arch)
+        if digest is None:
+            raise LgtmError(f"{pin.name} {version} {arch}: {url} has no sha256 of {file}: check the version")
+        if pinned not in (None, digest):
+            raise LgtmError(f"{pin.name} {version} {arch}: artifacts.lock says {pinned}, {url} says {digest}")
+        found[arch] = digest
+    return found
+
+
+def recorded(text: str, pin: Pin, version: str, sums: Mapping[str, str]) -> str:
+    """Write the sums that a row lacks into the text of a lock file, and the row itself if it is new."""
+    lines, header = text.splitlines(), f'[{pin.name}.versions."{version}"]'
+    if version not in pin.versions:
+        ours = re.compile(rf"\[{re.escape(pin.name)}[].]")
+        last = max(at for at, line in enumerate(lines) if ours.match(line))
+        lines[_end(lines, last) : _end(lines, last)] = ["", header]
+    end = _end(lines, lines.index(header))
+    lines[end:end] = [f'{a} = "{sums[a]}"' for a in ARCHES if a in sums and not pin.sha256(version, a)]
+    return "\n".join(lines) + "\n"
+
+
+def _end(lines: list[str], header: int) -> int:
+    """Find the line after a table's last key; comments and blank lines behind it belong to the next table."""
+    end = header + 1
+    for at in range(header + 1, len(lines)):
+        if lines[at].startswith("["):
+            break
+        if lines[at].strip() and not lines[at].startswith("#"):
+            end = at + 1
+    return end
+
+
+@contextmanager
+def unfinished(folder: Path, name: str) -> Iterator[Path]:
+    """Give a file to write, which is renamed once it is whole; what was not renamed is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(".part", f"{name}.", folder)
+    os.close(handle)
+    try:
+        yield Path(part)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def main(arguments: list[str], path: Path = PATH) -> int:
+    """Record the missing sums in the lock file, all of them or none, and say which."""
+    if len(arguments) not in (0, 2):
+        print("usage: python -m lgtm.lock [NAME VERSION]", file=sys.stderr)
+        return Exit.USAGE
+    try:
+        print("\n".join(_record(path, *arguments)))
+    except LgtmError as error:
+        print(f"{error}\nnothing was written to {path.name}", file=sys.stderr)
+        return Exit.FAILED
+    return Exit.OK
+
+
+def _record(path: Path, *row: str) -> list[str]:
+    lock, text, said = Lock.load(path), path.read_text(), []
+    lacking = [(p.name, v) for p in lock.pins.values() for v, sums in p.versions.items() if len(sums) < 2]
+    for name, version in [(row[0], row[1])] if row else lacking:
+        pin = lock.pin(name)
+        sums = fetched(pin, version)
+        text = recorded(text, pin, version, sums)
+        said += [f"{name} {version} {a} {sums[a]}" for a in ARCHES if not pin.sha256(version, a)]
+    Lock.parse(text, path.name)
+    with unfinished(path.parent, f".{path.name}") as part:
+        part.write_text(text)
+        part.chmod(path.stat().st_mode)
+        part.replace(path)
+    return said or [f"{path.name}: nothing to record, the sums are there"]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,178 @@
+"""The pyinfra operations that carry out a plan. Each is one remote command (uploads apart), and safe to abandon."""
+
+from __future__ import annotations
+
+import base64
+import io
+import secrets as random
+import tarfile
+from collections.abc import Callable, Generator
+from typing import Any
+
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.host import Host
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host, ctx_state
+
+from lgtm import remote
+from lgtm.artifacts import Resolved, Store
+from lgtm.errors import LgtmError
+from lgtm.generation import Generation
+from lgtm.hoststate import HostState, parse
+from lgtm.plan import Plan
+from lgtm.unit import ACTIVATE
+
+LEASE = 900  # seconds a lock lasts beyond the window of its plan
+NONCE = random.token_hex(16)  # makes the digests of secrets useless to whoever reads them later
+
+Step = Generator[FunctionCommand, None, None]
+
+
+def support_files() -> dict[str, str]:
+    """path → text of the plain files that every host has."""
+    units = {name: (remote.SCRIPTS / name).read_text() for name in ("lgtm.target", "lgtm-recover.service")}
+    activate = (remote.SCRIPTS.parent / "activate.sh").read_text()
+    return {ACTIVATE: activate} | {f"/etc/systemd/system/{name}": text for name, text in units.items()}
+
+
+def read(host: Host, generation: Generation) -> HostState:
+    """Read the host: one remote command."""
+    return parse(remote.run(host, "read", _read_arguments(generation), NONCE))
+
+
+def _read_arguments(generation: Generation) -> list[str]:
+    volumes = [volume.path for component in generation.components for volume in component.volumes]
+    return [generation.id, *volumes]
+
+
+@operation()
+def lock(plan: Plan, who: str) -> Step:
+    """Take the host's lock; fails when the host is no longer as the plan found it."""
+    arguments = [plan.fingerprint, str(plan.window + LEASE), who, remote.script("read")]
+    yield _script("lock", [*arguments, *_read_arguments(plan.generation)], NONCE)
+
+
+@operation()
+def prepare(plan: Plan) -> Step:
+    """Users, data directories, and the plain files that every host has."""
+    texts = support_files()
+    paths = [path for path, _ in plan.support]
+    volumes = [f"{user}:{volume.mode}:{volume.path}" for user, volume, _ in plan.volumes]
+    yield _script("prepare", [*plan.users, "--", *volumes, "--", *paths], _lines(texts[path] for path in paths))
+
+
+@operation()
+def install(plan: Plan, store: Store) -> Step:
+    """Bring the artifacts that the host lacks: downloaded there, or sent from here."""
+    for artifact in plan.artifacts:
+        yield FunctionCommand(_install, [artifact, store], {})
+
+
+@operation()
+def write_secrets(plan: Plan) -> Step:
+    """Write the secrets that are missing or different, and remove those nobody names."""
+    values = {
+        f"{component.service}/{secret.name}": secret.value.reveal()
+        for component in plan.generation.components
+        for secret in component.secrets
+    }
+    names = [name for name, _ in plan.secrets]
+    yield _script("secrets", [*plan.stale_secrets, "--", *names], _lines(values[name] for name in names))
+
+
+@operation()
+def stage(plan: Plan) -> Step:
+    """Write the generation beside the live one; the new binaries check it there."""
+    generation = plan.generation
+    yield _script("stage", [generation.id, *_validators(generation)], _archive(generation))
+
+
+@operation()
+def activate(plan: Plan, who: str) -> Step:
+    """Switch, with a dead-man timer armed: restart and reload what changed, and await it."""
+    yield _script("switch", [plan.generation.id, str(plan.window), who])
+
+
+@operation()
+def commit(plan: Plan) -> Step:
+    """Stay on the new generation, said over a fresh connection; or go back, if any host of the batch failed."""
+    yield FunctionCommand(_commit, [plan.activates], {})
+
+
+@operation()
+def call(function: Callable[[Host], None]) -> Step:
+    """Run something on the controller for this host, in its turn among the operations."""
+    yield FunctionCommand(lambda: function(ctx_host.get()), [], {})
+
+
+def _script(name: str, arguments: list[str], stdin: str = "") -> FunctionCommand:
+    return FunctionCommand(_run, [name, arguments, stdin], {})
+
+
+def _run(name: str, arguments: list[str], stdin: str) -> None:
+    remote.run(ctx_host.get(), name, arguments, stdin)
+
+
+def _install(artifact: Resolved, store: Store) -> None:
+    host = ctx_host.get()
+    if artifact.url and not store.push:
+        where, digest = artifact.url, artifact.sha256
+    else:
+        path, digest = store.local_file(artifact)
+        where = remote.put(host, path, f"lgtm-{artifact.directory}.part")
+    remote.run(host, "artifact", [artifact.directory, digest, artifact.layout, artifact.name, where])
+
+
+def _commit(activated: bool) -> None:
+    host = ctx_host.get()
+    failed = sorted(host.name for host in ctx_state.get().failed_hosts)
+    if not activated:
+        remote.run(host, "unlock")
+        return
+    if failed:
+        remote.run(host, "revert", [f"{', '.join(failed)} failed"])
+        raise LgtmError(f"{host.name}: went back, since {', '.join(failed)} failed")
+    host.disconnect()
+    host.connect(reason="to commit", raise_exceptions=True)
+    remote.run(host, "commit")
+
+
+def _validators(generation: Generation) -> list[str]:
+    """One line per validator: the service's user and the command, separated by tabs."""
+    staged = f"/opt/lgtm/generations/{generation.id}"
+    return [
+        "\t".join(
+            [component.user]
+            + [
+                word.replace("{artifact}", generation.artifact_path(component.service)).replace(
+                    "{etc}", f"{staged}/etc/{component.service}"
+                )
+                for word in validator.command
+            ]
+        )
+        for component in generation.components
+        for validator in component.validators
+    ]
+
+
+def _archive(generation: Generation) -> str:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, text in sorted(generation.files.items()):
+            entry = tarfile.TarInfo(path)
+            data = text.encode()
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return base64.encodebytes(buffer.getvalue()).decode()
+
+
+def _lines(texts: Any) -> str:
+    return "".join(f"{base64.b64encode(text.encode()).decode()}\n" for text in texts)
+
+
+def read_files(host: Host, paths: list[str]) -> dict[str, str]:
+    """The texts of files of the current generation, for a diff: one remote command, none for no paths."""
+    if not paths:
+        return {}
+    lines = remote.run(host, "cat", paths).splitlines()
+    return {path: base64.b64decode(line).decode(errors="replace") for path, line in zip(paths, lines, strict=True)}

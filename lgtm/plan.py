@@ -1,0 +1,226 @@
+"""Difference between a generation and a host → what to do. A value: printable, testable, the same for every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from lgtm.artifacts import Resolved
+from lgtm.component import SECRETS, Component, Volume, unit_name
+from lgtm.generation import Generation, sha256
+from lgtm.hoststate import HostState, digest, process_name
+
+UNITS = "/etc/systemd/system"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that takes one host from what it has to what it should have; empty when that is nothing."""
+
+    host: str
+    generation: Generation
+    fingerprint: str
+    users: tuple[str, ...] = ()
+    volumes: tuple[tuple[str, Volume, str], ...] = ()  # (user, volume, why)
+    artifacts: tuple[Resolved, ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()  # (service/name, why)
+    stale_secrets: tuple[str, ...] = ()  # service/name that nobody names any more
+    support: tuple[tuple[str, str], ...] = ()  # (path, why)
+    files: tuple[tuple[str, str], ...] = ()  # (path in the generation, why)
+    links: tuple[tuple[str, str], ...] = ()
+    switch: tuple[str | None, str] | None = None  # generations, from and to
+    stops: tuple[str, ...] = ()  # units that no longer belong here
+    restarts: tuple[tuple[str, str], ...] = ()  # (service, why), in the order of starting
+    reloads: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def activates(self) -> bool:
+        """Whether `current`, a link or a service is touched, rather than files beside them alone."""
+        return bool(self.switch or self.links or self.restarts or self.reloads or self.stops)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.lines())
+
+    @property
+    def window(self) -> int:
+        """Seconds that activation and verification may take before the host goes back by itself."""
+        waits = [self.generation.component(service).ready_timeout for service, _ in self.restarts]
+        return 60 + sum(waits) + 20 * len(self.reloads)
+
+    def lines(self) -> list[str]:
+        """The plan as people read it, a line a step, in the order of the steps."""
+        switch = [f"switch    {self.switch[0] or 'nothing'} → {self.switch[1]}"] if self.switch else []
+        return [
+            *(f"user      {user}: create" for user in self.users),
+            *(f"volume    {volume.path}: {why}" for _, volume, why in self.volumes),
+            *(f"artifact  {artifact.directory}: install ({artifact.label})" for artifact in self.artifacts),
+            *(f"secret    {name}: {why}" for name, why in self.secrets),
+            *(f"secret    {name}: remove" for name in self.stale_secrets),
+            *(f"support   {path}: {why}" for path, why in self.support),
+            *(f"file      {path}: {why}" for path, why in self.files),
+            *switch,
+            *(f"link      {path}: {why}" for path, why in self.links),
+            *(f"stop      {unit}" for unit in self.stops),
+            *(f"restart   {service}: {why}" for service, why in self.restarts),
+            *(f"reload    {service}: {why}" for service, why in self.reloads),
+        ]
+
+
+def make(host: str, wanted: Generation, found: HostState, nonce: str, support: Mapping[str, str]) -> Plan:
+    """Compare. `support` is path → text of the plain files that every host has."""
+    restarts = _restarts(wanted, found, nonce)
+    return Plan(
+        host=host,
+        generation=wanted,
+        fingerprint=found.fingerprint,
+        users=tuple(sorted({component.user for component in wanted.components} - found.users)),
+        volumes=tuple(_volumes(wanted.components, found)),
+        artifacts=_artifacts(wanted, found),
+        secrets=tuple(_secrets(wanted.components, found, nonce)),
+        stale_secrets=tuple(sorted(found.secrets.keys() - _secret_names(wanted.components))),
+        support=tuple(_differences(found.support, {path: sha256(text) for path, text in support.items()})),
+        files=tuple(_files(wanted, found)),
+        links=tuple(_links(wanted, found)),
+        switch=None if found.current == wanted.id else (found.current, wanted.id),
+        stops=tuple(sorted(_foreign_units(wanted, found))),
+        restarts=tuple(restarts.items()),
+        reloads=tuple(_reloads(wanted, found, restarts)),
+    )
+
+
+def foreign_listeners(wanted: Generation, found: HostState) -> list[str]:
+    """Ports that a service needs and a process that is not ours holds, each as a sentence."""
+    ours = {f"pid={pid}," for pid in found.pids.values() if pid}
+    held = {
+        address.rsplit(":", 1)[1]: process
+        for address, process in found.listeners
+        if not any(pid in process for pid in ours)
+    }
+    return [
+        f"{component.service}_{port.name}_port = {port.number} is taken by {process_name(held[str(port.number)])}; "
+        f"end that process or give {component.service} another port"
+        for component in wanted.components
+        for port in component.ports
+        if port.protocol == "tcp" and str(port.number) in held and not _active(found, component.service)
+    ]
+
+
+def _active(found: HostState, service: str) -> bool:
+    process = found.processes.get(service)
+    return process is not None and process.active
+
+
+def _volumes(components: Iterable[Component], found: HostState) -> Iterable[tuple[str, Volume, str]]:
+    for component in components:
+        for volume in component.volumes:
+            state = found.volumes.get(volume.path)
+            if state is None:
+                yield component.user, volume, "create"
+            elif state[2] != "directory":
+                yield component.user, volume, f"is a {state[2]}, not a directory"
+            elif state[0] != f"{component.user}:{component.user}":
+                yield component.user, volume, f"owner {state[0]} → {component.user}:{component.user}"
+            elif state[1].zfill(4) != volume.mode:
+                yield component.user, volume, f"mode {state[1]} → {volume.mode}"
+
+
+def _artifacts(wanted: Generation, found: HostState) -> tuple[Resolved, ...]:
+    needed = {artifact.directory: artifact for artifact in wanted.artifacts.values()}
+    return tuple(artifact for name, artifact in sorted(needed.items()) if name not in found.artifacts)
+
+
+def _secret_names(components: Iterable[Component]) -> set[str]:
+    return {f"{component.service}/{secret.name}" for component in components for secret in component.secrets}
+
+
+def _secrets(components: Iterable[Component], found: HostState, nonce: str) -> Iterable[tuple[str, str]]:
+    for component in components:
+        for secret in component.secrets:
+            name = f"{component.service}/{secret.name}"
+            state = found.secrets.get(name)
+            if state is None:
+                yield name, "create"
+            elif state.digest != digest(nonce, secret.value):
+                yield name, "changed"
+            elif state.mode != "600:root":
+                yield name, f"mode {state.mode} → 600:root"
+
+
+def _differences(have: Mapping[str, str], want: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    for path, sum_ in sorted(want.items()):
+        if have.get(path) != sum_:
+            yield path, "changed" if path in have else "create"
+
+
+def _files(wanted: Generation, found: HostState) -> Iterable[tuple[str, str]]:
+    """Against the staged generation when it is there (drift), otherwise against the one in force (change)."""
+    staged = wanted.id in found.sums
+    have = found.sums.get(wanted.id if staged else found.current or "", {})
+    want = {path: sha256(text) for path, text in wanted.files.items()}
+    odd = found.odd.get(wanted.id, frozenset()) if staged else frozenset()
+    differing = dict(_differences(have, want))
+    for path in sorted(differing.keys() | odd | (have.keys() - want.keys())):
+        if path not in want:
+            yield path, "remove"
+        elif path in odd and path not in differing:
+            yield path, "owner or mode"
+        else:
+            yield path, f"{differing[path]} by hand" if staged else differing[path]
+
+
+def _links(wanted: Generation, found: HostState) -> Iterable[tuple[str, str]]:
+    want = {f"{UNITS}/multi-user.target.wants/lgtm.target": f"{UNITS}/lgtm.target",
+            f"{UNITS}/lgtm.target.wants/lgtm-recover.service": f"{UNITS}/lgtm-recover.service"}  # fmt: skip
+    for service in wanted.services:
+        want[f"{UNITS}/{unit_name(service)}"] = f"/opt/lgtm/current/units/{unit_name(service)}"
+        want[f"{UNITS}/lgtm.target.wants/{unit_name(service)}"] = f"../{unit_name(service)}"
+    yield from _differences({path: target for path, target in found.links.items() if target}, want)
+
+
+def _foreign_units(wanted: Generation, found: HostState) -> Iterable[str]:
+    """Links of ours to units that this generation does not have."""
+    known = {unit_name(service) for service in wanted.services} | {"lgtm.target", "lgtm-recover.service"}
+    return {path.rsplit("/", 1)[1] for path, target in found.links.items() if target} - known
+
+
+def _restarts(wanted: Generation, found: HostState, nonce: str) -> dict[str, str]:
+    """service → why its process is not the deployed one."""
+    reasons = {component.service: _owes(component, wanted, found, nonce) for component in wanted.components}
+    return {service: why for service, why in reasons.items() if why}
+
+
+def _owes(component: Component, wanted: Generation, found: HostState, nonce: str) -> str:
+    service = component.service
+    process = found.processes.get(service)
+    if process is None or not process.active:
+        return "start" if process is None else f"is {process.state}"
+    changed = _changed(wanted.restart_files(service), found.started.get(service, {}))
+    if changed:
+        return f"runs from another {changed}"
+    if not process.exe.startswith(f"{wanted.artifact_path(service)}/") or process.exe.endswith(" (deleted)"):
+        return f"runs {process.exe}"
+    if wanted.artifacts[service].directory not in found.artifacts:
+        return "its artifact was changed by hand"
+    for secret in component.secrets:
+        state = found.secrets.get(f"{service}/{secret.name}")
+        if state is None or state.digest != digest(nonce, secret.value) or not state.fresh:
+            return f"secret {secret.name} changed"
+    return ""
+
+
+def _reloads(wanted: Generation, found: HostState, restarts: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    for service in wanted.services:
+        changed = _changed(wanted.reload_files(service), found.loaded.get(service, {}))
+        if changed and service not in restarts:
+            yield service, f"{changed} changed"
+
+
+def _changed(want: Mapping[str, str], have: Mapping[str, str]) -> str:
+    """The first path that differs, or nothing."""
+    return next((path for path in sorted(want.keys() | have.keys()) if want.get(path) != have.get(path)), "")
+
+
+def secret_path(name: str) -> str:
+    """Where `service/name` lies on a host."""
+    return f"{SECRETS}/{name}"

@@ -1,0 +1,79 @@
+"""Task modules: found by the name of a host group, in `tasks` or in another package's entry point."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from types import ModuleType
+
+from lgtm.checks import Check
+from lgtm.component import Component
+from lgtm.errors import Refusal
+from lgtm.settings import ServiceSettings, keys_of
+from lgtm.site import Scrape, Site
+
+ENTRY_POINTS = "lgtm.tasks"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task module's four parts, and what it says of its place among the others."""
+
+    name: str
+    settings: type[ServiceSettings]
+    component: Callable[..., Component]
+    checks: Callable[..., list[Check]]
+    prepare: Callable[[Site], None] | None
+    uses: tuple[str, ...]
+    scrape: Scrape
+
+    @property
+    def keys(self) -> set[str]:
+        return keys_of(self.settings, f"{self.name}_")
+
+
+@cache
+def tasks() -> dict[str, Task]:
+    """Every task module there is, by name. Raises Refusal when two have the same name."""
+    import tasks as package
+
+    found = {name: import_module(f"tasks.{name}") for _, name, _ in iter_modules(package.__path__)}
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name in found:
+            raise Refusal(f"two task modules are called {entry.name}: {found[entry.name].__file__} and {entry.value}")
+        found[entry.name] = entry.load()
+    return {name: _task(name, module) for name, module in sorted(found.items()) if hasattr(module, "component")}
+
+
+def services_of(host: str, groups: Iterable[str]) -> tuple[str, ...]:
+    """The services a host carries: each of its groups that is a task module.
+
+    Raises Refusal for a group that is none, since a misspelt group would silently deploy nothing.
+    """
+    known = tasks()
+    for group in groups:
+        if group not in known:
+            near = difflib.get_close_matches(group, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise Refusal(f"{host}: group {group} has no task module; {hint}")
+    return tuple(groups)
+
+
+def _task(name: str, module: ModuleType) -> Task:
+    models = [value for value in vars(module).values() if _is_settings(value, module)]
+    if len(models) != 1:
+        raise Refusal(f"{module.__name__}: a task module has one subclass of ServiceSettings, this has {len(models)}")
+    return Task(
+        name, models[0], module.component, module.checks, getattr(module, "prepare", None),
+        tuple(getattr(module, "USES", ())), getattr(module, "SCRAPE", Scrape()),
+    )  # fmt: skip
+
+
+def _is_settings(value: object, module: ModuleType) -> bool:
+    return isinstance(value, type) and issubclass(value, ServiceSettings) and value.__module__ == module.__name__
+

@@ -1,0 +1,29 @@
+"""What can be known to be wrong before anything is written. Pure."""
+
+from __future__ import annotations
+
+from lgtm.generation import Generation
+from lgtm.hoststate import HostState
+from lgtm.plan import foreign_listeners
+from lgtm.site import Site
+
+
+def findings(site: Site, wanted: Generation, found: HostState, now: int) -> list[str]:
+    """Every reason not to deploy to this host, as sentences. `now` is the controller's clock, in seconds."""
+    host = site.here.name
+    return [f"{host}: {finding}" for finding in _findings(site, wanted, found, now)]
+
+
+def _findings(site: Site, wanted: Generation, found: HostState, now: int) -> list[str]:
+    skew = abs(found.now - now)
+    limit = site.here.settings.clock_skew_max
+    arches = sorted({artifact.arch for artifact in wanted.artifacts.values()} - {found.arch})
+    return [
+        *(f"{tool} is missing; install it (hosts need systemd, curl, tar, coreutils, iproute2)" for tool in sorted(found.lacks)),
+        *(f"is {found.arch}, but its artifacts are for {arch}; set arch in group_data" for arch in arches),
+        *([f"clock is {skew} s away from this machine's, over clock_skew_max = {limit}; set up NTP"] if skew > limit else []),
+        *([f"a switch is under way ({found.pending}); wait until it has reverted by itself, then run again"] if found.pending else []),
+        *(f"{path} is a {kind}, not a directory; move it away" for path, (_, _, kind) in sorted(found.volumes.items())
+          if kind != "directory"),
+        *foreign_listeners(wanted, found),
+    ]  # fmt: skip

@@ -1,0 +1,97 @@
+"""The runs: what `deploy.py` and `verify.py` do for each host, in the words of the layers below."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_state
+
+from lgtm import operations, outcome, preflight, remote, report, verification
+from lgtm import plan as planning
+from lgtm.commandline import flag
+from lgtm.declaration import checks_of, generation_of, store
+from lgtm.errors import Exit, LgtmError, combined
+from lgtm.generation import Generation
+from lgtm.inventory import RunSettings, run_settings, site
+from lgtm.plan import Plan
+from lgtm.plugins import tasks
+from lgtm.site import Site
+
+
+def deploy(host: Host) -> None:
+    """Bring one host to what is declared: look, plan, and enqueue what the plan needs, if anything."""
+    here = site(ctx_state.get().inventory, host)
+    plan = _look(here, host)
+    report.plan(plan)
+    if flag("diff"):
+        _show_files(host, plan)
+    if plan.empty:
+        return
+    if flag("dry"):
+        outcome.record(Exit.PENDING)
+        return
+    _enqueue(here, plan, _who(run_settings(host)))
+
+
+def verify(host: Host) -> None:
+    """Ask every check of one host and show the answers; a failed one fails the run."""
+    here = site(ctx_state.get().inventory, host)
+    results = verification.await_all(host, checks_of(here), run_settings(host).patience)
+    report.checks(results)
+    report.provenance([generation_of(here)])
+    if any(result.verdict == "failed" for result in results):
+        outcome.record(Exit.FAILED)
+
+
+def _look(here: Site, host: Host) -> Plan:
+    wanted = generation_of(here)
+    found = operations.read(host, wanted)
+    findings = preflight.findings(here, wanted, found, int(time.time()))
+    if findings:
+        raise combined(findings)
+    return planning.make(here.here.name, wanted, found, operations.NONCE, operations.support_files())
+
+
+def _enqueue(here: Site, plan: Plan, who: str) -> None:
+    operations.lock(plan, who, name="Lock")
+    for service in plan.generation.services:
+        prepare = tasks()[service].prepare
+        if prepare:
+            prepare(here)
+    if plan.users or plan.volumes or plan.support:
+        operations.prepare(plan, name="Users, volumes, support files")
+    if plan.artifacts:
+        operations.install(plan, store(here.root, here.here.settings), name="Artifacts")
+    if plan.secrets or plan.stale_secrets:
+        operations.write_secrets(plan, name="Secrets")
+    if plan.files:
+        operations.stage(plan, name="Stage and validate")
+    if plan.activates:
+        operations.activate(plan, who, name="Activate")
+        operations.call(lambda host: _gate(here, host), name="Verify")
+    operations.commit(plan, name="Commit")
+
+
+def _gate(here: Site, host: Host) -> None:
+    """Let the deploy pass only if the host's own checks and its peers' are well."""
+    results = verification.await_all(host, checks_of(here))
+    failed = [result for result in results if result.verdict == "failed"]
+    if failed:
+        report.checks(results)
+        sentences = "; ".join(f"{result.check.title}: {result.found}" for result in failed)
+        remote.run(host, "revert", [f"verification failed: {failed[0].check.id}"])
+        raise LgtmError(f"{host.name}: went back to the generation before: {sentences}")
+
+
+def _show_files(host: Host, plan: Plan) -> None:
+    generation: Generation = plan.generation
+    present = operations.read_files(host, [path for path, why in plan.files if why != "create"])
+    report.differences(generation, present, [path for path, _ in plan.files])
+
+
+def _who(run: RunSettings) -> str:
+    """`anna@laptop` and the message, as one word per part, since it ends up in a line of the lock."""
+    return " ".join([f"{getpass.getuser()}@{socket.gethostname()}", *run.message.split()])

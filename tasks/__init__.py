@@ -1,0 +1,1 @@
+"""One module per service: what it is, never how it gets there."""

@@ -1,0 +1,105 @@
+"""Grafana Mimir: long-term store for Prometheus metrics, all its parts in one process."""
+
+from __future__ import annotations
+
+from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
+from lgtm.render import render
+from lgtm.settings import Duration, PortNumber, ServiceSettings
+from lgtm.site import LOOPBACK, Scrape, Site
+
+SCRAPE = Scrape("30s", "10s")
+DATA = "/data/mimir"
+RELOADED = "cortex_runtime_config_last_reload_successful"
+
+
+class MimirSettings(ServiceSettings):
+    version: str = "2.11.0"
+    http_port: PortNumber = 9009
+    grpc_port: PortNumber = 9095  # between Mimir's own parts
+    memberlist_port: PortNumber = 7946  # between Mimir's own parts
+    retention: Duration = "30d"  # how long samples are kept
+    max_series: int = 500_000  # active series
+    ingestion_rate: int = 50_000  # samples per second, on average
+    ingestion_burst: int = 500_000  # samples accepted at once
+    out_of_order_window: Duration = "30m"  # how much older than its series' newest a sample may be
+    max_exemplars: int = 100_000  # exemplars kept in memory; 0 = none
+    stop_timeout: int = 120  # seconds until a stopping Mimir is killed
+
+
+def component(settings: MimirSettings, site: Site) -> Component:
+    http = site.port("mimir")
+    return Component(
+        service="mimir",
+        artifact=Artifact("mimir", settings.version),
+        unit=Unit(
+            command=("{artifact}/mimir", f"-config.file={etc('mimir', 'mimir.yml')}"),
+            relax={"RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK"},
+            reason="Go lists the interfaces while Mimir registers its flags, even when every address is set",
+            memory_max=settings.memory_max,
+            cpu_cores=settings.cpu_cores,
+            start_timeout=1200,  # 20 minutes: replaying a large write-ahead log
+            stop_timeout=settings.stop_timeout,
+        ),
+        ready=site.url("mimir", "/ready"),
+        # One Mimir talks to itself only; several will need grpc and memberlist at `site.address`.
+        ports=(
+            http,
+            Port("grpc", settings.grpc_port, LOOPBACK),
+            Port("memberlist", settings.memberlist_port, LOOPBACK),
+        ),
+        files=(
+            ConfigFile("mimir.yml", _main(settings, http)),
+            ConfigFile("runtime.yaml", render(__file__, "runtime.yaml", settings=settings), "reload"),
+        ),
+        volumes=(Volume(DATA),),
+        validators=(Validator(("{artifact}/mimir", "-modules", "-config.file={etc}/mimir.yml")),),
+        # Mimir reads runtime.yaml again every 5 s; its hash is that of the content, comments aside.
+        reload=Reload(
+            site.url("mimir", "/metrics"), RELOADED, "cortex_runtime_config_hash", signal=None, timeout=30
+        ),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def _main(settings: MimirSettings, http: Port) -> str:
+    runtime = etc("mimir", "runtime.yaml")
+    return render(
+        __file__, "mimir.yml", settings=settings, http=http, own=LOOPBACK, data=DATA, runtime=runtime
+    )
+
+
+def checks(settings: MimirSettings, site: Site) -> list[Check]:
+    return [
+        ready("mimir", site.url("mimir", "/ready"), settings.ready_timeout),
+        Check(
+            "mimir.query",
+            "Mimir answers queries",
+            site.url("mimir", "/prometheus/api/v1/labels"),
+            _labels,
+            "journalctl -u lgtm-mimir -n 50; a full or unreadable /data/mimir is the usual cause",
+        ),
+        Check(
+            "mimir.runtime",
+            "Mimir's limits are the deployed ones",
+            site.url("mimir", "/metrics"),
+            _runtime,
+            "journalctl -u lgtm-mimir -g runtime says what is wrong; the last good limits stay in force",
+        ),
+    ]
+
+
+def _labels(answer: Answer) -> str:
+    data = answer.json()
+    if answer.status != 200 or data.get("status") != "success":
+        raise Bad(f"HTTP {answer.status}: {data.get('error', answer.body[:200])}")
+    return f"{len(data['data'])} label names"
+
+
+def _runtime(answer: Answer) -> str:
+    lines = [line for line in answer.body.splitlines() if line.startswith(RELOADED)]
+    if not lines:
+        raise Bad(f"HTTP {answer.status}, {RELOADED} is not among the metrics")
+    if not all(float(line.split()[-1]) == 1 for line in lines):
+        raise Bad("the last reading of runtime.yaml failed")
+    return "runtime.yaml is in force"

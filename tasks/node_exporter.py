@@ -1,0 +1,64 @@
+"""node_exporter: the host's own metrics."""
+
+from __future__ import annotations
+
+from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.component import Artifact, Component, Unit
+from lgtm.settings import PortNumber, ServiceSettings
+from lgtm.site import Site
+
+# What must work on any Linux; each fails when the hardening hides too much of the host.
+ESSENTIAL = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat")
+
+
+class NodeExporterSettings(ServiceSettings):
+    version: str = "1.12.1"
+    http_port: PortNumber = 9100
+
+
+def component(settings: NodeExporterSettings, site: Site) -> Component:
+    return Component(
+        service="node_exporter",
+        artifact=Artifact("node_exporter", settings.version),
+        unit=Unit(
+            command=(
+                "{artifact}/node_exporter",
+                f"--web.listen-address={site.target('node_exporter')}",
+                f"--log.level={settings.log_level}",
+            ),
+            relax={
+                "ProcSubset": None,
+                "ProtectProc": None,
+                "PrivateUsers": None,
+                "ProtectHome": "read-only",
+                "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK",
+            },
+            reason="its work is to see the whole host: /proc, every mount, the interfaces",
+            memory_max=settings.memory_max,
+            cpu_cores=settings.cpu_cores,
+        ),
+        ready=site.url("node_exporter", "/"),
+        ports=(site.port("node_exporter"),),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def checks(settings: NodeExporterSettings, site: Site) -> list[Check]:
+    return [
+        ready("node_exporter", site.url("node_exporter", "/"), settings.ready_timeout),
+        Check(
+            "node_exporter.collectors",
+            "node_exporter sees the host",
+            site.url("node_exporter", "/metrics"),
+            _collectors,
+            "journalctl -u lgtm-node_exporter -n 50; the unit's hardening may hide what the collector reads",
+        ),
+    ]
+
+
+def _collectors(answer: Answer) -> str:
+    working = {f'node_scrape_collector_success{{collector="{name}"}} 1': name for name in ESSENTIAL}
+    blind = sorted(working[line] for line in working.keys() - set(answer.body.splitlines()))
+    if blind:
+        raise Bad(f"HTTP {answer.status}, not working: {', '.join(blind)}")
+    return f"{len(ESSENTIAL)} essential collectors work"

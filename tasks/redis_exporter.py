@@ -1,0 +1,79 @@
+"""redis_exporter: the metrics of the Redis that GatewayZ uses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import Field
+
+from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.component import Artifact, Component, SecretFile, Unit, credential
+from lgtm.secrets import Secret, as_json
+from lgtm.settings import PortNumber, ServiceSettings, from_env
+from lgtm.site import Scrape, Site
+
+SCRAPE = Scrape("30s", "10s")
+RedisUrl = Annotated[str, Field(pattern=r"^rediss?://[^@/\s]+(/[0-9]+)?$")]
+
+
+class RedisExporterSettings(ServiceSettings):
+    version: str = "1.87.0"
+    http_port: PortNumber = 9121
+    redis_url: RedisUrl  # redis://host:port, or rediss:// for TLS; no user and no password in it
+    redis_user: str | None = None  # Redis ACL user; None = the default user
+    redis_password: Secret | None = from_env("REDIS_PASSWORD", required=False)
+
+
+def component(settings: RedisExporterSettings, site: Site) -> Component:
+    return Component(
+        service="redis_exporter",
+        artifact=Artifact("redis_exporter", settings.version),
+        unit=Unit(_command(settings, site), memory_max=settings.memory_max, cpu_cores=settings.cpu_cores),
+        ready=site.url("redis_exporter", "/"),
+        ports=(site.port("redis_exporter"),),
+        secrets=_passwords(settings),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def _command(settings: RedisExporterSettings, site: Site) -> tuple[str, ...]:
+    user = (f"-redis.user={settings.redis_user}",) if settings.redis_user else ()
+    password = (f"-redis.password-file={credential('redis_exporter', 'passwords')}",)
+    return (
+        "{artifact}/redis_exporter",
+        f"-redis.addr={settings.redis_url}",
+        *user,
+        *(password if settings.redis_password else ()),
+        f"-web.listen-address={site.target('redis_exporter')}",
+        f"-log-level={settings.log_level.upper()}",
+    )
+
+
+def _passwords(settings: RedisExporterSettings) -> tuple[SecretFile, ...]:
+    """The exporter looks a password up by the address it dials, its user included."""
+    if not settings.redis_password:
+        return ()
+    user = f"{quote(settings.redis_user, safe='')}@" if settings.redis_user else ""
+    dialled = settings.redis_url.replace("://", f"://{user}", 1)
+    return (SecretFile("passwords", as_json({dialled: settings.redis_password})),)
+
+
+def checks(settings: RedisExporterSettings, site: Site) -> list[Check]:
+    return [
+        ready("redis_exporter", site.url("redis_exporter", "/"), settings.ready_timeout),
+        Check(
+            "redis_exporter.redis",
+            f"Redis at {settings.redis_url} answers",
+            site.url("redis_exporter", "/metrics"),
+            _redis,
+            "journalctl -u lgtm-redis_exporter -n 20; NOAUTH or WRONGPASS: see REDIS_PASSWORD and redis_user",
+            "world",
+        ),
+    ]
+
+
+def _redis(answer: Answer) -> str:
+    if "redis_up 1" not in answer.body.splitlines():
+        raise Bad(f"HTTP {answer.status}, redis_up is not 1")
+    return "redis_up 1"
