@@ -21,8 +21,6 @@ from pathlib import Path
 from lgtm.errors import Refusal
 from lgtm.lock import ARCHES, Lock, Pin, Unobtainable, ask, unfinished
 
-__all__ = ["Lock", "Resolved", "Store"]
-
 _VERSION = re.compile(r"version\W{0,3}v?(\d[\w.+~-]*)")
 _NUMBER = re.compile(r"\bv?(\d+\.\d+\.\d+[\w.+~-]*)")  # redis_exporter does not say the word
 _HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -52,9 +50,8 @@ class Resolved:
     @property
     def label(self) -> str:
         """Say in reports how far it can be trusted."""
-        if self.locked:
-            return "locked"
-        return "stand-in" if self.stand_in else f"unlocked: {self.source}"
+        unlocked = "stand-in" if self.stand_in else f"unlocked: {self.source}"
+        return "locked" if self.locked else unlocked
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} for {self.arch}"
@@ -121,8 +118,8 @@ class Store:
         digest, has = self._remembered(
             "built", files.values(), lambda: [self._packed(files), _version(first)]
         )
-        source, path = "LGTM_BINARIES", self.cache / digest
-        return Resolved(pin.name, has, arch, digest, source, False, False, "flat", path, None)
+        where = self.cache / digest
+        return Resolved(pin.name, has, arch, digest, "LGTM_BINARIES", False, False, "flat", where, None)
 
     def _pinned(self, pin: Pin, version: str, arch: str) -> Resolved | str:
         """Take the locked bytes from the cache, or from upstream (or its mirror)."""
@@ -159,8 +156,10 @@ class Store:
             return f"{index} is missing or broken ({error!r})"
         if not self.allow_unlocked:
             return f"{source} has {has}, which is not in artifacts.lock, and allow_unlocked is False"
-        if version not in (has, *pin.versions) or not path.is_file():
-            return f"{source} has {has}, not {version}" if path.is_file() else f"{path} is missing"
+        if version not in (has, *pin.versions):
+            return f"{source} has {has}, not {version}"
+        if not path.is_file():
+            return f"{path} is missing"
         return Resolved(pin.name, has, arch, digest, source, False, stand_in, "tar", path, None)
 
     def _downloaded(self, what: str, url: str, digest: str) -> Path:
@@ -205,9 +204,7 @@ class Store:
         memo = self.cache / f"{what}-{key}.json"
         with suppress(OSError, ValueError, KeyError):
             known = json.loads(memo.read_text())
-            if known["stamp"] == stamp and (
-                what.startswith("sum-") or (self.cache / known["made"][0]).is_file()
-            ):
+            if known["stamp"] == stamp and (what[:4] == "sum-" or (self.cache / known["made"][0]).is_file()):
                 return [str(each) for each in known["made"]]
         made = make()
         with unfinished(self.cache, memo.name) as part:
@@ -229,10 +226,9 @@ def _why(pin: Pin, version: str, arch: str, tried: str) -> str:
 
 def _version(program: Path) -> str:
     """Ask a program which version it is."""
+    command = [str(program.absolute()), "--version"]
     try:
-        ran = subprocess.run(
-            [program.absolute(), "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10
-        )
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refusal(f"LGTM_BINARIES: `{program} --version` fails ({error}): replace it") from error
     said = (ran.stdout + ran.stderr).decode(errors="replace")

@@ -35,7 +35,8 @@ class Check:
 
     `url` is fetched on the host; `judge` returns what was found (shown beside the check) or raises Bad.
     `gate` says whose failure it is: own, a peer's, or the outside world's (which only warns). `patience` is
-    how long the answer may take to become good after a deploy, in seconds.
+    how long the answer may take to become good after a deploy, in seconds. A `slow` check needs data to
+    have flowed (a scrape, a remote write): verify.py asks it, the gate of a deploy does not wait for it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Check:
     remedy: str
     gate: Gate = "own"
     patience: int = 30
+    slow: bool = False
 
 
 @dataclass(frozen=True)

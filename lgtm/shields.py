@@ -1,9 +1,9 @@
 """What pyinfra 3.10.0 gets wrong for us, mended: one small function per gap, all applied by `install()`.
 
 config.py calls `install()`; the pyinfra CLI executes config.py before it loads the inventory. What is decided
-before that (an unknown option, a missing deploy file) is mended only where `install()` ran before the CLI did.
-Every name patched is private to pyinfra: its version is pinned, and tests/unit/test_pyinfra_assumptions.py says
-which gap an upgrade has closed.
+earlier (an unknown option, a missing deploy file) is mended only where `install()` ran before the CLI did.
+Every name patched is private to pyinfra: its version is pinned, and
+tests/unit/test_pyinfra_assumptions.py says which gap an upgrade has closed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _around(owner: Any, name: str) -> Callable[[Callable[..., Any]], None]:
 
 def _say(sentence: object, host: Any = None) -> None:
     """Print a sentence in red on stderr, each line behind its host."""
-    prefix = host.print_prefix if host else ""
+    prefix = host.print_prefix if host is not None else ""  # pyinfra's `host` has no truth value
     for line in str(sentence).splitlines():
         click.echo(f"    {prefix}{click.style(line, 'red')}", err=True)
 
@@ -282,6 +282,8 @@ def errors_are_sentences() -> None:
         else:
             original(self, file)
 
+    hub = import_module("gevent.hub").Hub
+    hub.NOT_ERROR = (*hub.NOT_ERROR, LgtmError)  # what a greenlet raises is printed, too, by gevent
     for wrapper in (cli_errors.UnexpectedExternalError, cli_errors.UnexpectedInternalError):
         _around(wrapper, "__init__")(remember)
         _around(wrapper, "show")(show)

@@ -232,7 +232,7 @@ def _target_checks(every: tuple[Job, ...], url: str) -> list[Check]:
     def up(name: str, title: str, gate: Gate) -> Check:
         names = {job.name for job in every if job.gate == gate}
         remedy = "see /targets of Prometheus, or fetch the address named here from its host"
-        return Check(name, title, url, lambda answer: _up(answer, names), remedy, gate, patience=60)
+        return Check(name, title, url, lambda answer: _up(answer, names), remedy, gate, 60, slow=True)
 
     exact = "the configuration in force is not the deployed one: journalctl -u lgtm-prometheus -g config"
     title = "Prometheus scrapes what it should, and nothing else"
@@ -259,7 +259,7 @@ def _mimir_checks(job: Job, settings: PrometheusSettings, site: Site) -> list[Ch
         )
         judge = partial(_in_mimir, many=len(job.endpoints), window=window, ones=ones)
         return Check(
-            f"mimir.{what}.{job.name}", f"{job.name}: {title}", url, judge, remedy, gate, patience=90
+            f"mimir.{what}.{job.name}", f"{job.name}: {title}", url, judge, remedy, gate, 90, slow=True
         )
 
     up = check("up", "up, says Mimir", True, job.gate)

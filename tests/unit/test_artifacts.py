@@ -307,7 +307,7 @@ def test_an_unknown_version_names_the_nearest_ones(store: Store, fallback: Path)
 
 
 def test_an_unknown_artifact_or_architecture_is_a_sentence(store: Store) -> None:
-    with pytest.raises(Refusal, match="promtheus is not in artifacts.lock: did you mean prometheus"):
+    with pytest.raises(Refusal, match=r"promtheus is not in artifacts\.lock: did you mean prometheus"):
         store.resolve("promtheus", "3.13.3", HERE)
     with pytest.raises(Refusal, match="not riscv64"):
         store.resolve("prometheus", "3.13.3", "riscv64")

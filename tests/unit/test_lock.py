@@ -188,7 +188,7 @@ def test_a_wrong_command_line_is_a_usage_error(path: Path) -> None:
         (f'"{A}"', '"abc"', r"prometheus 3\.13\.3: amd64 = 'abc' is no sha256"),
         ("amd64 =", "riscv =", "riscv ="),
         ("[mimir]", "[mimir", "is not TOML"),
-        ("[mimir]", "mimir = 3\n[more]", r"\[prometheus|\[mimir|not TOML"),
+        ("# head comment, kept", "mimirtool = 3", r"\[mimirtool\] url = None"),
     ],
 )
 def test_a_lock_file_that_makes_no_sense_is_refused(path: Path, old: str, new: str, said: str) -> None:
@@ -198,5 +198,5 @@ def test_a_lock_file_that_makes_no_sense_is_refused(path: Path, old: str, new: s
 
 
 def test_a_missing_lock_file_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="artifacts.lock cannot be read"):
+    with pytest.raises(Refusal, match=r"artifacts\.lock cannot be read"):
         Lock.load(tmp_path / "artifacts.lock")

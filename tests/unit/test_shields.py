@@ -1,4 +1,4 @@
-"""The shields, each through the real pyinfra command line; test_pyinfra_assumptions.py shows the bare gaps."""
+"""The shields, each through the real command line; test_pyinfra_assumptions.py shows the gaps."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ def test_operations_of_two_modules_called_from_one_loop_do_not_merge(run: Run) -
     task = "from pyinfra.operations import server\ndef go(): server.shell(name='{0}', commands=['true'])\n"
     result = run(
         "inv.py", "deploy.py", "-y",
-        deploy=HOST + "import one, two\nfor task in ([one, two] if 'a' in host.name[6:] else [two]): task.go()\n",
+        deploy=HOST + "import one, two\nfor task in [one, two] if 'zeta' in host.name else [two]: task.go()\n",
         one=task.format("of one"), two=task.format("of two"),
     )  # fmt: skip
     assert result.returncode == 0
-    started = [line.split()[-1] for line in result.stderr.splitlines() if "Starting operation" in line]
+    started = [line.split()[-1] for line in result.stderr.splitlines() if "Starting" in line]
     assert started == ["one", "two"]
 
 
@@ -293,6 +293,15 @@ def test_an_error_in_an_operation_fails_only_its_host(run: Run) -> None:
     assert "[@fake/beta]  KeyError: 'x'" in result.stderr
 
 
+def test_an_error_in_a_nested_operation_keeps_its_exit_code(run: Run) -> None:
+    nested = RAISING.replace("ERROR", "Locked('held by ann')").replace(
+        'fragile(name="fragile")',
+        "from pyinfra.operations import python\n"
+        "python.call(name='outer', function=lambda: fragile(name='fragile'))",
+    )
+    refused(run("inv.py", "deploy.py", "-y", deploy=nested), "held by ann", Exit.LOCKED)
+
+
 FACT = """
 from pyinfra import host
 from pyinfra.api import FactBase, operation
@@ -382,5 +391,7 @@ def test_sudo_asking_for_a_password_is_a_sentence(run: Run, project: Path) -> No
     sudo.chmod(0o755)
     deploy = "import os\nos.environ['PATH'] = '.:' + os.environ['PATH']\n"
     deploy += SHELL.replace("])", "], _sudo=True)")
-    result = run("@local", "deploy.py", "-y", deploy=deploy)
-    refused(result, "sudo on @local asks for a password: give ", Exit.FAILED)
+    fact = "from pyinfra.facts.server import Command\nhost.get_fact(Command, command='true', _sudo=True)\n"
+    for text in (deploy, deploy.split("server.shell")[0] + HOST + fact):
+        result = run("@local", "deploy.py", "-y", deploy=text)
+        refused(result, "sudo on @local asks for a password: give ", Exit.FAILED)
