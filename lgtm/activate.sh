@@ -168,7 +168,7 @@ arm() { # id, seconds, who
 	fi
 	printf '%s %s %s %s %s\n' "$from" "$1" "$(($(date +%s) + $2))" "$(cat /proc/sys/kernel/random/boot_id)" "$3" \
 		>"$root/pending.new"
-	sync -f "$root/pending.new"
+	sync -f "$root/pending.new" # the whole file system: artifacts and generation too are on disk before the switch
 	mv "$root/pending.new" "$root/pending"
 	systemctl stop lgtm-revert.timer 2>/dev/null
 	systemctl reset-failed lgtm-revert.service 2>/dev/null

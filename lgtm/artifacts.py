@@ -110,14 +110,12 @@ class Store:
         if first.parent != self.binaries or not first.exists():
             return f"LGTM_BINARIES has no {pin.members[0]}"
         if not self.allow_unlocked:
-            raise Refusal(f"{what} is not locked, and allow_unlocked is False: unset LGTM_BINARIES")
+            raise Refusal(f"{what} is not in artifacts.lock, and allow_unlocked is False: unset it")
         if arch != _HERE:
             return f"LGTM_BINARIES is for this machine, {_HERE}"
         if bad := [each for each in files if not (files[each].is_file() and os.access(files[each], os.X_OK))]:
             raise Refusal(f"{what} has no executable {bad[0]}, which {pin.name} needs: add it, chmod +x")
-        digest, has = self._remembered(
-            "built", files.values(), lambda: [self._packed(files), _version(first)]
-        )
+        digest, has = self._remembered("built", files.values(), lambda: [self._packed(files), _version(first)])
         where = self.cache / digest
         return Resolved(pin.name, has, arch, digest, "LGTM_BINARIES", False, False, "flat", where, None)
 

@@ -15,8 +15,6 @@ from lgtm.plugins import tasks
 from lgtm.settings import SiteSettings
 from lgtm.site import Site
 
-ARCH = "amd64"
-
 
 @cache
 def store(root: Path, settings: SiteSettings) -> Store:
@@ -35,14 +33,14 @@ def store(root: Path, settings: SiteSettings) -> Store:
     )
 
 
-def generation_of(site: Site, arch: str = ARCH) -> Generation:
+def generation_of(site: Site) -> Generation:
     """The generation of the site's current host. Raises Refusal for whatever cannot be deployed."""
     source = store(site.root, site.here.settings)
     components: list[Component] = []
     artifacts: dict[str, Resolved] = {}
     for service, settings in site.here.services.items():
         component = tasks()[service].component(settings, site)
-        artifact = source.resolve(component.artifact.name, component.artifact.version, arch)
+        artifact = source.resolve(component.artifact.name, component.artifact.version, site.here.settings.arch)
         if artifact.version != settings.version:  # an unlocked one: the configuration follows what will run
             settings = settings.model_copy(update={"version": artifact.version})
             component = tasks()[service].component(settings, site)

@@ -101,9 +101,7 @@ def _card(component: Component, artifact: str) -> str:
     reload = component.reload
     lines = [f"artifact {artifact}", f"ready {component.ready_timeout} {component.ready}"]
     if reload:
-        lines.append(
-            f"reload {reload.signal or '-'} {reload.timeout} {reload.success} {reload.stamp} {reload.url}"
-        )
+        lines.append(f"reload {reload.signal or '-'} {reload.timeout} {reload.success} {reload.stamp} {reload.url}")
     lines += [f"restart-file {path}" for path in _restart_paths(component)]
     lines += [f"reload-file {path}" for path in _reload_paths(component)]
     lines += [f"secret {secret.name}" for secret in component.secrets]

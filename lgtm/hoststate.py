@@ -86,7 +86,9 @@ def parse(text: str) -> HostState:
         holder=rows.get("lock", [[""]])[0][0],
         sums=_nested(rows.get("sum", []), value=1),
         odd=_odd(rows),
-        support={path: sha if mode in ("644:root", "755:root") else mode for sha, mode, path in rows.get("support", [])},
+        support={
+            path: sha if mode in ("644:root", "755:root") else mode for sha, mode, path in rows.get("support", [])
+        },
         links={path: target for path, target in rows.get("link", [])},
         artifacts=frozenset(row[0] for row in rows.get("artifact", [])),
         users=frozenset(row[0] for row in rows.get("user", [])),

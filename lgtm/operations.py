@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Callable, Generator
 from typing import Any
 
+import gevent
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
@@ -64,8 +65,7 @@ def prepare(plan: Plan) -> Step:
 @operation()
 def install(plan: Plan, store: Store) -> Step:
     """Bring the artifacts that the host lacks: downloaded there, or sent from here."""
-    for artifact in plan.artifacts:
-        yield FunctionCommand(_install, [artifact, store], {})
+    yield FunctionCommand(_install, [plan.artifacts, store], {})
 
 
 @operation()
@@ -113,13 +113,22 @@ def _run(name: str, arguments: list[str], stdin: str) -> None:
     remote.run(ctx_host.get(), name, arguments, stdin)
 
 
-def _install(artifact: Resolved, store: Store) -> None:
-    host = ctx_host.get()
+def _install(artifacts: tuple[Resolved, ...], store: Store) -> None:
+    """One artifact is unpacked while the next is on its way."""
+    unpacking = [gevent.spawn(_unpack, ctx_host.get(), artifact, *_deliver(artifact, store)) for artifact in artifacts]
+    for greenlet in gevent.joinall(unpacking):
+        greenlet.get()
+
+
+def _deliver(artifact: Resolved, store: Store) -> tuple[str, str]:
+    """Where the host finds an artifact, and the sha256 of what it finds there."""
     if artifact.url and not store.push:
-        where, digest = artifact.url, artifact.sha256
-    else:
-        path, digest = store.local_file(artifact)
-        where = remote.put(host, path, f"lgtm-{artifact.directory}.part")
+        return artifact.url, artifact.sha256
+    path, digest = store.local_file(artifact)
+    return remote.put(ctx_host.get(), path, f"lgtm-{artifact.directory}.part"), digest
+
+
+def _unpack(host: Host, artifact: Resolved, where: str, digest: str) -> None:
     remote.run(host, "artifact", [artifact.directory, digest, artifact.layout, artifact.name, where])
 
 

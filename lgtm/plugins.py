@@ -76,4 +76,3 @@ def _task(name: str, module: ModuleType) -> Task:
 
 def _is_settings(value: object, module: ModuleType) -> bool:
     return isinstance(value, type) and issubclass(value, ServiceSettings) and value.__module__ == module.__name__
-

@@ -15,15 +15,18 @@ def findings(site: Site, wanted: Generation, found: HostState, now: int) -> list
 
 
 def _findings(site: Site, wanted: Generation, found: HostState, now: int) -> list[str]:
-    skew = abs(found.now - now)
-    limit = site.here.settings.clock_skew_max
-    arches = sorted({artifact.arch for artifact in wanted.artifacts.values()} - {found.arch})
-    return [
-        *(f"{tool} is missing; install it (hosts need systemd, curl, tar, coreutils, iproute2)" for tool in sorted(found.lacks)),
-        *(f"is {found.arch}, but its artifacts are for {arch}; set arch in group_data" for arch in arches),
-        *([f"clock is {skew} s away from this machine's, over clock_skew_max = {limit}; set up NTP"] if skew > limit else []),
-        *([f"a switch is under way ({found.pending}); wait until it has reverted by itself, then run again"] if found.pending else []),
-        *(f"{path} is a {kind}, not a directory; move it away" for path, (_, _, kind) in sorted(found.volumes.items())
-          if kind != "directory"),
-        *foreign_listeners(wanted, found),
-    ]  # fmt: skip
+    problems = [
+        f"{tool} is missing; install it (hosts need systemd, curl, tar, coreutils, iproute2)"
+        for tool in sorted(found.lacks)
+    ]
+    for arch in sorted({artifact.arch for artifact in wanted.artifacts.values()} - {found.arch}):
+        problems.append(f"is {found.arch}, but its artifacts are for {arch}; set arch in group_data")
+    skew, limit = abs(found.now - now), site.here.settings.clock_skew_max
+    if skew > limit:
+        problems.append(f"clock is {skew} s away from this machine's, clock_skew_max = {limit}; set up NTP there")
+    if found.pending:
+        problems.append(f"a switch is under way ({found.pending}); wait until it has reverted by itself, run again")
+    for path, (_, _, kind) in sorted(found.volumes.items()):
+        if kind != "directory":
+            problems.append(f"{path} is a {kind}, not a directory; move it away")
+    return problems + foreign_listeners(wanted, found)

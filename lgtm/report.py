@@ -44,7 +44,9 @@ def checks(results: Sequence[Result]) -> None:
     order = {"failed": 0, "warning": 1, "ok": 2}
     for result in sorted(results, key=lambda result: order[result.verdict]):
         mark = click.style(MARKS[result.verdict], fg=COLOURS[result.verdict], bold=True)
-        _say(f"  {mark} {result.host:12} {result.check.title:58} {result.found.splitlines()[0] if result.found else ''}")
+        _say(
+            f"  {mark} {result.host:12} {result.check.title:58} {result.found.splitlines()[0] if result.found else ''}"
+        )
         if not result.ok:
             _say(f"      {click.style('→ ' + result.check.remedy, fg=COLOURS[result.verdict])}")
     counts = {verdict: sum(result.verdict == verdict for result in results) for verdict in order}

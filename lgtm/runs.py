@@ -56,23 +56,23 @@ def _look(here: Site, host: Host) -> Plan:
 
 
 def _enqueue(here: Site, plan: Plan, who: str) -> None:
-    operations.lock(plan, who, name="Lock")
+    operations.lock(plan=plan, who=who, name="Lock")
     for service in plan.generation.services:
         prepare = tasks()[service].prepare
         if prepare:
             prepare(here)
     if plan.users or plan.volumes or plan.support:
-        operations.prepare(plan, name="Users, volumes, support files")
+        operations.prepare(plan=plan, name="Users, volumes, support files")
     if plan.artifacts:
-        operations.install(plan, store(here.root, here.here.settings), name="Artifacts")
+        operations.install(plan=plan, store=store(here.root, here.here.settings), name="Artifacts")
     if plan.secrets or plan.stale_secrets:
-        operations.write_secrets(plan, name="Secrets")
+        operations.write_secrets(plan=plan, name="Secrets")
     if plan.files:
-        operations.stage(plan, name="Stage and validate")
+        operations.stage(plan=plan, name="Stage and validate")
     if plan.activates:
-        operations.activate(plan, who, name="Activate")
-        operations.call(lambda host: _gate(here, host), name="Verify")
-    operations.commit(plan, name="Commit")
+        operations.activate(plan=plan, who=who, name="Activate")
+        operations.call(function=lambda host: _gate(here, host), name="Verify")
+    operations.commit(plan=plan, name="Commit")
 
 
 def _gate(here: Site, host: Host) -> None:

@@ -11,7 +11,19 @@ from typing import Any
 from lgtm.errors import Refusal, combined
 
 MASK = "********"
-PLACEHOLDERS = ("changeme", "change-me", "change_me", "placeholder", "replace", "example", "your-", "your_", "xxx", "todo", "<")
+PLACEHOLDERS = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "placeholder",
+    "replace",
+    "example",
+    "your-",
+    "your_",
+    "xxx",
+    "todo",
+    "<",
+)
 
 
 class Secret:

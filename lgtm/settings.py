@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -78,6 +78,7 @@ class ServiceSettings(Settings):
 class SiteSettings(Settings):
     """What belongs to a host or an environment rather than to a service."""
 
+    arch: Literal["amd64", "arm64"] = "amd64"  # of the host's processor
     environment: str  # names `.env.<environment>` and the label on every sample
     private_address: str | None = None  # where this host's peers reach it
     allow_unlocked: bool = False  # accept binaries that artifacts.lock does not know (labs only)
@@ -121,9 +122,7 @@ def build(
     """
     assert issubclass(model, Settings)
     service = prefix.rstrip("_") or "site"
-    values = {
-        name: _typed(model, name, data[prefix + name]) for name in model.model_fields if prefix + name in data
-    }
+    values = {name: _typed(model, name, data[prefix + name]) for name in model.model_fields if prefix + name in data}
     for name, (key, required) in env_keys(model).items():
         if required and key not in secrets:
             raise missing(where, service, key, environment)
@@ -138,7 +137,9 @@ def _typed(model: type[Settings], name: str, value: Any) -> Any:
     """Give a value from the command line, which is always text, the type its field asks for."""
     if not isinstance(value, CliValue):
         return value
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[model.model_fields[name].annotation, *model.model_fields[name].metadata])
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        Annotated[model.model_fields[name].annotation, *model.model_fields[name].metadata]
+    )
     try:
         return json.loads(value) if value.startswith(("[", "{")) else adapter.validate_strings(str(value))
     except ValueError:
@@ -152,4 +153,3 @@ def _sentence(where: str, prefix: str, found: Any) -> str:
         return f"{where}: {key} is not set; add it to group_data"
     wrong = said if said.startswith("must") else f"must be {said}"
     return f"{where}: {key} = {found['input']!r} {wrong}"
-

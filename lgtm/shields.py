@@ -409,9 +409,7 @@ def every_host_must_connect() -> None:
                 raise
         state.should_raise_failed_hosts = ask
         if reasons:
-            raise LgtmError(
-                "\n".join(_unreachable(host, reasons[host]) for host in state.inventory if host in reasons)
-            )
+            raise LgtmError("\n".join(_unreachable(host, reasons[host]) for host in state.inventory if host in reasons))
 
 
 def _unreachable(host: Any, reason: Exception) -> str:

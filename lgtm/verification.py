@@ -20,9 +20,7 @@ def ask(host: Host, checks: Sequence[tuple[str, Check]]) -> list[Result]:
     urls = "\n".join(check.url for _, check in checks)
     lines = remote.run(host, "ask", stdin=urls).splitlines() if checks else []
     answers = [_answer(line) for line in lines if line.strip()]
-    return [
-        judge(host.name, service, check, answer) for (service, check), answer in zip(checks, answers, strict=True)
-    ]
+    return [judge(host.name, service, check, answer) for (service, check), answer in zip(checks, answers, strict=True)]
 
 
 def await_all(host: Host, checks: Sequence[tuple[str, Check]], patience: int | None = None) -> list[Result]:

@@ -45,7 +45,7 @@ class Target(Settings):
     path: str = "/metrics"
     scheme: str = "http"  # or https
     interval: Duration = "15s"
-    labels: dict[str, str] = {}  # on every sample of these targets
+    labels: dict[str, str] = Field(default_factory=dict)  # on every sample of these targets
 
 
 class PrometheusSettings(ServiceSettings):
@@ -210,6 +210,7 @@ def checks(settings: PrometheusSettings, site: Site) -> list[Check]:
                 lambda answer: _alertmanagers(answer, managers),
                 "alerts reach nobody: see `alerting` in prometheus.yml, and whether the address answers",
                 "peer",
+                slow=True,
             )
         )
     if site.the("mimir"):

@@ -30,7 +30,6 @@ rm -f "$archive"
 chmod -R u=rwX,go=rX "$work"
 cd "$work"
 find . -type f ! -name .seal -printf '%P %s %T@ %C@ %m\n' | sort | sha256sum >.seal
-sync -f .seal
 [ -e "$target" ] && mv -T "$target" "$target.old"
 mv -T "$work" "$target"
 rm -rf "$target.old"

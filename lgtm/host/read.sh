@@ -39,7 +39,7 @@ done
 cd /
 getent passwd | sed -n 's/^\(lgtm-[^:]*\):.*/user	\1/p'
 for path in "$@"; do [ -e "$path" ] && stat -c 'volume	%n	%U:%G	%a	%F' "$path"; done
-[ -d /etc/lgtm/secrets ] && cd /etc/lgtm/secrets && find . -type f -printf '%P %m:%U\n' | while read -r path mode; do
+[ -d /etc/lgtm/secrets ] && cd /etc/lgtm/secrets && find . -type f -printf '%P %m:%u\n' | while read -r path mode; do
 	digest=$( (printf %s "$nonce"; cat "$path") | sha256sum | cut -c 1-64)
 	fresh=$(cmp -s "$path" "/run/credentials/lgtm-${path%%/*}.service/${path##*/}" && echo fresh)
 	line ~secret "$path" "$mode" "$digest" "$fresh"

@@ -26,7 +26,6 @@ if [ -d "$generation" ]; then
 	find . -type f | while read -r file; do [ -e "$work/$file" ] || rm -f "$file"; done
 	rm -rf "$work"
 else
-	sync -f "$work"
 	mv -T "$work" "$generation"
 fi
 cd /

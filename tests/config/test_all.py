@@ -35,18 +35,17 @@ def test_one_host_listens_on_loopback_only() -> None:
 
 def test_split_hosts_open_what_peers_use_and_no_more() -> None:
     site = make_site(SPLIT)
-    found = {
-        (node.name, service): {
-            port.address
-            for port in tasks()[service].component(settings, site.at(node)).ports
-            if port.name == "http"
-        }
+    opened = {
+        (node.name, service, port.name, port.address)
         for node in site.nodes
         for service, settings in node.services.items()
+        for port in tasks()[service].component(settings, site.at(node)).ports
+        if port.address != "127.0.0.1"
     }
-    opened = {place for place, addresses in found.items() if addresses != {"127.0.0.1"}}
-    assert opened == {("store", "mimir"), ("store", "node_exporter")}
-    assert found["store", "mimir"] == {"192.0.2.12"}
+    assert opened == {
+        ("store", "mimir", "http", "192.0.2.12"),
+        ("store", "node_exporter", "http", "192.0.2.12"),
+    }
 
 
 @LAYOUTS

@@ -107,7 +107,7 @@ def test_a_target_of_ones_own_is_one_line() -> None:
     ],
 )
 def test_a_wrong_target_is_refused_by_name(line: dict[str, Any], named: str) -> None:
-    with pytest.raises(Refusal, match=named):
+    with pytest.raises(Refusal, match=f"one: {named}"):
         make_site(prometheus_extra_targets=[line])
 
 
@@ -127,7 +127,7 @@ def test_gatewayz_can_be_left_out() -> None:
 
 
 def test_staging_without_its_token_is_refused() -> None:
-    with pytest.raises(Refusal, match="one: prometheus needs STAGING_BEARER_TOKEN; add .* to .env.test"):
+    with pytest.raises(Refusal, match=r"one: prometheus needs STAGING_BEARER_TOKEN; add .* to \.env\.test"):
         component(make_site(secrets={}), "prometheus")
 
 

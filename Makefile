@@ -1,0 +1,64 @@
+# The two that matter: `make demo` and `make test`, as root on Debian. `make help` lists the rest.
+SHELL := /bin/sh
+PYTHON ?= python3
+HOSTS ?= 1
+HOST ?= 1
+BIN := .venv/bin
+export PYINFRA_PROGRESS ?= off
+
+.PHONY: help demo test check bench lock lab-up lab-down lab-reset lab-ssh lab-tools
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+demo: lab-up ## a throwaway host, deployed to, verified, and where to look
+	$(BIN)/pyinfra -y inventories/lab.py deploy.py
+	$(BIN)/pyinfra -y inventories/lab.py verify.py --data patience=90
+	@echo
+	@echo "It works. To look around:"
+	@echo "  make lab-ssh                                                  # the host; its services are lgtm-*"
+	@echo "  ssh -F .lab/ssh_config -L 9090:127.0.0.1:9090 lab1            # then http://127.0.0.1:9090, Prometheus"
+	@echo "  $(BIN)/pyinfra inventories/lab.py deploy.py --dry --diff      # what another deploy would change"
+	@echo "  make lab-down                                                 # when you are done"
+
+test: .venv/.made lab-tools ## everything the project promises, on real hosts
+	$(BIN)/python -m pytest
+
+check: .venv/.made ## lint, types, shell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck lgtm/activate.sh
+	$(BIN)/shellcheck --shell=sh lgtm/host/*.sh
+
+bench: .venv/.made lab-tools ## speed on a lab host, as ratios in one run
+	$(BIN)/python -m bench
+
+lock: .venv/.made ## record the published checksums that artifacts.lock lacks
+	$(BIN)/python -m lgtm.lock
+
+lab-up: .venv/.made ## boot HOSTS=1 throwaway hosts, and what they talk to
+	$(BIN)/python -m lab up --hosts $(HOSTS)
+
+lab-down: ## stop the lab and leave nothing behind
+	$(PYTHON) -m lab down
+
+lab-reset: ## return the lab's hosts to bare
+	$(PYTHON) -m lab reset
+
+lab-ssh: ## log in to HOST=1
+	$(PYTHON) -m lab ssh $(HOST)
+
+lab-tools:
+	@if [ "$$(id -u)" != 0 ]; then echo "note: not root, so what needs lab hosts is skipped"; \
+	else $(PYTHON) -m lab prerequisites; fi
+
+.venv/.made: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q python3-venv; } || \
+		{ echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@

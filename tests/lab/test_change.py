@@ -1,0 +1,98 @@
+"""One changed setting touches one service, in the mildest way there is."""
+
+import pytest
+from conftest import Run, Site, active, current, metric, pids, sh
+
+from lab.machines import Host
+
+RELOADED = "prometheus_config_last_reload_success_timestamp_seconds"
+
+
+def changes(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """The services whose process is another one."""
+    return {service for service in before if before[service] != after[service]}
+
+
+def kinds(run: Run) -> tuple[list[str], list[str]]:
+    """The services that a run's plan restarts, and those that it reloads."""
+
+    def names(kind: str) -> list[str]:
+        return [line.split()[1].rstrip(":") for line in run.plan(kind)]
+
+    return names("restart"), names("reload")
+
+
+def test_a_changed_rule_reloads_prometheus_and_no_other(converged: Site, host: Host) -> None:
+    processes, loaded = pids(host), metric(host, 9090, RELOADED)
+    run = converged.deployed(prometheus_target_down_for="7m")
+    assert kinds(run) == ([], ["prometheus"])
+    assert run.plan("file")[0].startswith("file      etc/prometheus/rules/stack.yml: changed")
+    assert pids(host) == processes
+    assert float(metric(host, 9090, RELOADED)) > float(loaded)
+    assert '"duration":420' in sh(host, "curl -s 127.0.0.1:9090/api/v1/rules")
+
+
+def test_an_extra_target_is_scraped_after_a_reload(converged: Site, host: Host) -> None:
+    processes = pids(host)
+    extra = [{"job": "own", "targets": ["127.0.0.1:9100"], "interval": "1s"}]
+    run = converged.deployed(prometheus_extra_targets=extra)
+    assert kinds(run) == ([], ["prometheus"])
+    assert pids(host) == processes
+    wait = "for i in $(seq 50); do curl -s 127.0.0.1:9090/api/v1/query?query=up | grep -q '\"own\"' && echo up && break; sleep 0.1; done"
+    assert sh(host, wait) == "up"
+
+
+def test_an_extra_target_can_be_given_on_the_command_line(converged: Site, host: Host) -> None:
+    value = '[{"job": "typed", "targets": ["127.0.0.1:9100"]}]'
+    run = converged.dry("--data", f"prometheus_extra_targets={value}", "--diff")
+    assert run.code == 2, run.text
+    assert '+  - job_name: "typed"' in run.text
+
+
+def test_a_mimir_limit_changes_the_runtime_file_and_restarts_nothing(converged: Site, host: Host) -> None:
+    converged.deployed()
+    processes = pids(host)
+    run = converged.deployed(mimir_max_series=400_000)
+    assert run.plan("file") == ["file      etc/mimir/runtime.yaml: changed"]
+    assert kinds(run) == ([], ["mimir"])
+    assert pids(host) == processes
+    assert "400000" in sh(host, "cat /opt/lgtm/current/etc/mimir/runtime.yaml")
+
+
+def test_a_memory_limit_restarts_its_own_service_only(converged: Site, host: Host) -> None:
+    converged.deployed()
+    processes = pids(host)
+    run = converged.deployed(alertmanager_memory_max="256M")
+    assert kinds(run) == (["alertmanager"], [])
+    assert changes(processes, pids(host)) == {"alertmanager"}
+    assert sh(host, "systemctl show -P MemoryMax lgtm-alertmanager") == str(256 * 2**20)
+
+
+def test_data_from_the_command_line_is_typed_by_the_setting(converged: Site, host: Host) -> None:
+    converged.deployed("--data", "alertmanager_memory_max=300M", "--data", "mimir_max_series=123456")
+    assert sh(host, "systemctl show -P MemoryMax lgtm-alertmanager") == str(300 * 2**20)
+    assert "123456" in sh(host, "cat /opt/lgtm/current/etc/mimir/runtime.yaml")
+
+
+def test_a_service_that_left_the_inventory_is_stopped(converged: Site, host: Host) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(converged.hosts, host, tuple(s for s in converged.hosts[host] if s != "redis_exporter"))
+        run = converged.deployed()
+    assert run.plan("stop") == ["stop      lgtm-redis_exporter.service"]
+    assert sh(host, "systemctl is-active lgtm-redis_exporter || true") == "inactive"
+    assert sh(host, "ls /etc/systemd/system | grep -c redis || true") == "0"
+    converged.deployed()
+    assert active(host)["redis_exporter"] == "active"
+
+
+def test_a_rejected_reload_fails_the_deploy(converged: Site, host: Host) -> None:
+    """A label name twice in one series: valid to promtool's syntax check, refused by Prometheus at load."""
+    converged.deployed()
+    before, processes = current(host), pids(host)
+    rejected = [{"job": "own", "targets": ["http://127.0.0.1:9100/metrics"]}]
+    run = converged.deploy(prometheus_extra_targets=rejected)
+    assert run.code == 1, run.text
+    assert "prometheus did not take its new configuration" in run.text
+    assert current(host) == before
+    assert pids(host) == processes
+    assert converged.dry().code == 0
