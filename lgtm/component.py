@@ -77,9 +77,10 @@ class Port:
 class Reload:
     """How a running service takes new configuration, and how it says itself that it has.
 
-    `url` answers in the Prometheus text format; `success` is 1 when the last load went well, `stamp` is a
-    metric (or the start of a line) that changes with every successful load. `signal` is None for a service
-    that watches its files by itself. Times in seconds.
+    `url` answers in the Prometheus text format; `success` is the metric that is 1 when the last load went well.
+    With a `signal`, `stamp` is a metric whose value changes with every successful load. Without one the service
+    watches its file by itself, and `stamp` is a metric whose labels name the sha256 of the file in force.
+    Times in seconds.
     """
 
     url: str

@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 
 from lgtm import generation
-from lgtm.artifacts import Lock, Resolved, Store
+from lgtm.artifacts import Resolved, Store
 from lgtm.checks import Check
 from lgtm.component import Component
 from lgtm.generation import Generation
+from lgtm.lock import Lock
 from lgtm.plugins import tasks
 from lgtm.settings import SiteSettings
 from lgtm.site import Site

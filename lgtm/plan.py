@@ -39,6 +39,11 @@ class Plan:
         return bool(self.switch or self.links or self.restarts or self.reloads or self.stops)
 
     @property
+    def stages(self) -> bool:
+        """Whether the generation must be written: `current` never moves to one that is not wholly there."""
+        return bool(self.files or self.switch)
+
+    @property
     def empty(self) -> bool:
         return not (self.lines())
 

@@ -61,13 +61,13 @@ def _enqueue(here: Site, plan: Plan, who: str) -> None:
         prepare = tasks()[service].prepare
         if prepare:
             prepare(here)
-    if plan.users or plan.volumes or plan.support:
+    if plan.users or plan.volumes or plan.support or plan.links:
         operations.prepare(plan=plan, name="Users, volumes, support files")
     if plan.artifacts:
         operations.install(plan=plan, store=store(here.root, here.here.settings), name="Artifacts")
     if plan.secrets or plan.stale_secrets:
         operations.write_secrets(plan=plan, name="Secrets")
-    if plan.files:
+    if plan.stages:
         operations.stage(plan=plan, name="Stage and validate")
     if plan.activates:
         operations.activate(plan=plan, who=who, name="Activate")

@@ -61,7 +61,7 @@ def from_env(key: str, required: bool = True) -> Any:
 class Settings(BaseModel):
     """Base of every service's settings: frozen, strictly typed, no unknown names."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 class ServiceSettings(Settings):
@@ -137,9 +137,7 @@ def _typed(model: type[Settings], name: str, value: Any) -> Any:
     """Give a value from the command line, which is always text, the type its field asks for."""
     if not isinstance(value, CliValue):
         return value
-    adapter: TypeAdapter[Any] = TypeAdapter(
-        Annotated[model.model_fields[name].annotation, *model.model_fields[name].metadata]
-    )
+    adapter: TypeAdapter[Any] = TypeAdapter(model.model_fields[name].rebuild_annotation())
     try:
         return json.loads(value) if value.startswith(("[", "{")) else adapter.validate_strings(str(value))
     except ValueError:

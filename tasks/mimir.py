@@ -54,7 +54,8 @@ def component(settings: MimirSettings, site: Site) -> Component:
         ),
         volumes=(Volume(DATA),),
         validators=(Validator(("{artifact}/mimir", "-modules", "-config.file={etc}/mimir.yml")),),
-        # Mimir reads runtime.yaml again every 5 s; its hash is that of the content, comments aside.
+        # Mimir reads runtime.yaml again every 5 s and reports the sha256 of what it makes of it. The template is
+        # written as Mimir itself would write it (sorted, four spaces), so that this is the file's own sha256.
         reload=Reload(
             site.url("mimir", "/metrics"), RELOADED, "cortex_runtime_config_hash", signal=None, timeout=30
         ),

@@ -238,7 +238,7 @@ def _target_checks(every: tuple[Job, ...], url: str) -> list[Check]:
     exact = "the configuration in force is not the deployed one: journalctl -u lgtm-prometheus -g config"
     title = "Prometheus scrapes what it should, and nothing else"
     found = [
-        Check("prometheus.jobs", title, url, lambda answer: _jobs(answer, every), exact),
+        Check("prometheus.jobs", title, url, lambda answer: _jobs(answer, every), exact, slow=True),
         up("prometheus.targets", "The stack's own services can be scraped", "peer"),
     ]
     if any(job.gate == "world" for job in every):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sites import ROOT, SPLIT, component, file, make_site, parsed, stage, validate
 
 from lgtm.checks import Answer, Bad, Check
@@ -166,3 +167,9 @@ def test_a_query_that_fails_is_bad() -> None:
     for answer in (Answer(500, '{"status": "error", "error": "no"}'), Answer(404, "404 page not found")):
         with pytest.raises(Bad):
             judge(answer)
+
+
+def test_the_runtime_file_is_written_as_mimir_writes_it() -> None:
+    """Mimir reports the sha256 of the file as it would write it; a reload is verified by comparing that."""
+    text = file(component(make_site(), "mimir"), "runtime.yaml")
+    assert text == yaml.safe_dump(yaml.safe_load(text), indent=4, sort_keys=True)

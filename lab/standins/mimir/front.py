@@ -1,5 +1,6 @@
 """Mimir's paths in front of the store."""
 
+import hashlib
 import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +74,7 @@ class Handler(BaseHTTPRequestHandler):
             totals = self.server.store.totals()
         except OSError:
             totals = {}
+        digest = hashlib.sha256(self.server.runtime.text.encode()).hexdigest()
         lines = {
             f'cortex_build_info{{version="{VERSION}"}}': 1.0,
             "cortex_distributor_received_samples_total": totals.get(
@@ -80,6 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             ),
             "cortex_ingester_memory_series": totals.get("prometheus_tsdb_head_series", 0),
             "cortex_runtime_config_last_reload_successful": float(self.server.runtime.healthy),
+            f'cortex_runtime_config_hash{{config="mimir-runtime-config",sha256="{digest}"}}': 1.0,
         }
         self.answer(200, "\n".join(f"{series} {value:.17g}" for series, value in lines.items()))
 
