@@ -52,7 +52,8 @@ def main() -> None:
     floor = _floor(host)
     print(f"floor: pyinfra's own start {floor[0]:.2f} s, ssh login and one command {floor[1]:.2f} s\n")
     print(
-        f"{'case':12} {'median s':>9} {'min–max':>13} {'commands':>9} {'uploads':>8} {'reference':>10} {'ratio':>6}  target"
+        f"{'case':12} {'median s':>9} {'min–max':>13} {'commands':>9} {'uploads':>8} {'reference':>10} {'ratio':>6}"
+        "  target"
     )
     for name, case in cases.items():
         samples = [case(number) for number in range(rounds)]

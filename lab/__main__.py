@@ -90,9 +90,7 @@ def _number(name: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m lab", description="Throwaway systemd hosts on this machine."
-    )
+    parser = argparse.ArgumentParser(prog="python -m lab", description="Throwaway systemd hosts on this machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     actions: dict[str, Action] = {
         "up": up,

@@ -24,9 +24,7 @@ def machine_mirror() -> str:
     for uri, origin, label in known:
         if origin == label == "Debian":
             return uri
-    raise LabError(
-        f"apt on this machine knows no Debian archive: run apt-get update, or set {MIRROR_VARIABLE}."
-    )
+    raise LabError(f"apt on this machine knows no Debian archive: run apt-get update, or set {MIRROR_VARIABLE}.")
 
 
 def machine_options() -> list[str]:

@@ -36,9 +36,7 @@ class Group:
             folder.mkdir(parents=True, exist_ok=True)
         arguments = [self.name, *self._folders(), "--", *command]
         with log.open("ab") as output:
-            subprocess.run(
-                ["sh", "-c", START, *map(str, arguments)], stdout=output, stderr=output, env=env, check=True
-            )
+            subprocess.run(["sh", "-c", START, *map(str, arguments)], stdout=output, stderr=output, env=env, check=True)
 
     def pids(self) -> list[int]:
         """List the processes in the group and its subgroups; empty where there is no such group."""

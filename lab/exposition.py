@@ -72,9 +72,7 @@ class ProcessMetrics(Collector):
         self.traffic.advance()
         yield from (self._counter(name, labels) for name, labels in COUNTERS.items())
         yield from (self._histogram(name, *shape) for name, shape in HISTOGRAMS.items())
-        yield from (
-            GaugeMetricFamily(name, "A gauge of the fake backend.", value) for name, value in GAUGES.items()
-        )
+        yield from (GaugeMetricFamily(name, "A gauge of the fake backend.", value) for name, value in GAUGES.items())
         yield from (self._in_progress(), self._credit())
 
     def _counter(self, name: str, labels: tuple[str, ...]) -> Metric:
@@ -88,9 +86,7 @@ class ProcessMetrics(Collector):
         family = HistogramMetricFamily(name, "Observed by the fake backend.", labels=labels)
         for (metric, values), observed in self.traffic.observations.items():
             if metric == name:
-                family.add_metric(
-                    values, cumulative(observed, bounds), sum(at * n for at, n in observed.items())
-                )
+                family.add_metric(values, cumulative(observed, bounds), sum(at * n for at, n in observed.items()))
         return family
 
     def _in_progress(self) -> Metric:
@@ -99,13 +95,7 @@ class ProcessMetrics(Collector):
         scenario = self.traffic.scenario
         for endpoint in ENDPOINTS:
             # Little's law: how many are inside is how many come times how long they stay.
-            inside = (
-                endpoint.per_second
-                * endpoint.seconds
-                * scenario.volume
-                * scenario.slowness
-                * self.traffic.scale
-            )
+            inside = endpoint.per_second * endpoint.seconds * scenario.volume * scenario.slowness * self.traffic.scale
             family.add_metric(("gatewayz-api", endpoint.method, endpoint.path), round(inside))
         return family
 
@@ -126,9 +116,7 @@ class DataMetrics(Collector):
         failing = {model.provider: failure_share(model, self.traffic.scenario) for model in MODELS}
         yield self._by_provider("health_score", {name: 100 * (1 - share) for name, share in failing.items()})
         yield self._by_provider("error_rate", failing)
-        yield self._by_provider(
-            "provider_availability", {name: float(share < 1) for name, share in failing.items()}
-        )
+        yield self._by_provider("provider_availability", {name: float(share < 1) for name, share in failing.items()})
         yield self._breakers(failing)
 
     def _by_provider(self, name: str, values: Mapping[str, float]) -> Metric:

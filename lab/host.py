@@ -72,14 +72,10 @@ class Host:
         """Run a command over ssh and return its output; LabError with its complaint if it fails."""
         done = self.ssh(*command, user=user, stdin=stdin)
         if check and done.returncode != 0:
-            raise LabError(
-                f"{self.name}: `{shlex.join(command)}` exited {done.returncode}: {done.stderr.strip()}"
-            )
+            raise LabError(f"{self.name}: `{shlex.join(command)}` exited {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
-    def ssh(
-        self, *command: str, user: str = USER, stdin: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def ssh(self, *command: str, user: str = USER, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command over ssh, every word quoted, and return how it went."""
         return attempt("ssh", *self.ssh_options(user), self.name, shlex.join(command), stdin=stdin)
 

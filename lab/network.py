@@ -56,9 +56,7 @@ class Network:
     def create(self, owner: Path) -> None:
         """Create the bridge, with the lab it belongs to written on it; LabError if the name is taken."""
         if self._device.exists():
-            raise LabError(
-                f"No lab made the interface {self.bridge}; `ip link delete {self.bridge}` removes it."
-            )
+            raise LabError(f"No lab made the interface {self.bridge}; `ip link delete {self.bridge}` removes it.")
         # Not in one command: `ip link add` takes an alias and forgets it.
         run("ip", "link", "add", self.bridge, "type", "bridge")
         run("ip", "link", "set", self.bridge, "alias", owner)

@@ -37,9 +37,7 @@ def ensure() -> None:
         )
     install(sorted(set(absent.values())))
     if still := missing():
-        raise LabError(
-            f"apt-get installed {', '.join(still.values())}, yet {', '.join(still)} is not on PATH."
-        )
+        raise LabError(f"apt-get installed {', '.join(still.values())}, yet {', '.join(still)} is not on PATH.")
 
 
 def missing() -> dict[str, str]:

@@ -38,14 +38,10 @@ BACKEND = {
     "all_errors": Scenario("every request fails, after successes", failing=1),
     "all_errors_after_restart": Scenario("every request fails since a restart", failing=1, restarts=True),
     "slow": Scenario("everything takes ten times as long: p95 above 3 s", slowness=10),
-    "provider_failing": Scenario(
-        "one provider of five fails, a tenth of the inferences", failing_provider="cerebras"
-    ),
+    "provider_failing": Scenario("one provider of five fails, a tenth of the inferences", failing_provider="cerebras"),
     "provider_silent": Scenario("one provider of five is not asked any more", silent_provider="cerebras"),
     "counter_reset": replace(HEALTHY, means="a restart: healthy, from zero", restarts=True),
-    "down": Scenario(
-        "the process is gone: connections are closed without a word", answers=Answers.NOT_AT_ALL
-    ),
+    "down": Scenario("the process is gone: connections are closed without a word", answers=Answers.NOT_AT_ALL),
     "staging_401": Scenario(
         "staging does not accept its bearer token", answers=Answers.UNAUTHORIZED, environments=("staging",)
     ),

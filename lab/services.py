@@ -117,9 +117,7 @@ def _is_current(service: Service, layout: Layout, network: Network) -> bool:
 
 def _start(service: Service, layout: Layout, network: Network) -> None:
     if service.imports and find_spec(service.imports) is None:
-        raise LabError(
-            f"{sys.executable} lacks {service.imports}: run this with the project's .venv (`make`)."
-        )
+        raise LabError(f"{sys.executable} lacks {service.imports}: run this with the project's .venv (`make`).")
     for path, text in service.files.items():
         credentials.write(path, text)
     group = _group(network, service.name)
@@ -139,9 +137,7 @@ def _await(service: Service, layout: Layout, network: Network) -> None:
     if not listens():
         last = " | ".join(_log(service, layout).read_text(errors="replace").splitlines()[-3:])
         ports = ", ".join(map(str, service.ports))
-        raise LabError(
-            f"{service.name} does not listen on {network.gateway}, port {ports}; its log ends: {last}"
-        )
+        raise LabError(f"{service.name} does not listen on {network.gateway}, port {ports}; its log ends: {last}")
 
 
 def _answers(address: str, port: int) -> bool:

@@ -52,9 +52,7 @@ class Doorkeeper:
         return AuthResult(success=(credentials.login, credentials.password) == self.expected, handled=False)
 
 
-async def serve(
-    address: str, sink: Sink, doorkeeper: Doorkeeper, tls: ssl.SSLContext, port: int = SMTP_PORT
-) -> None:
+async def serve(address: str, sink: Sink, doorkeeper: Doorkeeper, tls: ssl.SSLContext, port: int = SMTP_PORT) -> None:
     """Take mail until stopped."""
 
     def session() -> SMTP:
@@ -78,9 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--address", required=True)
     parser.add_argument("--mail", type=Path, required=True, help="where to keep messages")
-    parser.add_argument(
-        "--refusing", type=Path, required=True, help="while this file exists, every login fails"
-    )
+    parser.add_argument("--refusing", type=Path, required=True, help="while this file exists, every login fails")
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
     options = parser.parse_args()

@@ -11,6 +11,7 @@ from pyinfra.context import ctx_state
 
 from lgtm import operations, outcome, preflight, remote, report, verification
 from lgtm import plan as planning
+from lgtm.artifacts import Store
 from lgtm.commandline import flag
 from lgtm.declaration import checks_of, generation_of, store
 from lgtm.errors import Exit, LgtmError, combined
@@ -56,6 +57,8 @@ def _look(here: Site, host: Host) -> Plan:
 
 
 def _enqueue(here: Site, plan: Plan, who: str) -> None:
+    source = store(here.root, here.here.settings)
+    _fetch(plan, source)
     operations.lock(plan=plan, who=who, name="Lock")
     for service in plan.generation.services:
         prepare = tasks()[service].prepare
@@ -64,7 +67,7 @@ def _enqueue(here: Site, plan: Plan, who: str) -> None:
     if plan.users or plan.volumes or plan.support or plan.links:
         operations.prepare(plan=plan, name="Users, volumes, support files")
     if plan.artifacts:
-        operations.install(plan=plan, store=store(here.root, here.here.settings), name="Artifacts")
+        operations.install(plan=plan, store=source, name="Artifacts")
     if plan.secrets or plan.stale_secrets:
         operations.write_secrets(plan=plan, name="Secrets")
     if plan.stages:
@@ -73,6 +76,13 @@ def _enqueue(here: Site, plan: Plan, who: str) -> None:
         operations.activate(plan=plan, who=who, name="Activate")
         operations.call(function=lambda host: _gate(here, host), name="Verify")
     operations.commit(plan=plan, name="Commit")
+
+
+def _fetch(plan: Plan, source: Store) -> None:
+    """Have and verify what will be sent from here, before the host is touched."""
+    for artifact in plan.artifacts:
+        if source.push or not artifact.url:
+            source.local_file(artifact)
 
 
 def _gate(here: Site, host: Host) -> None:

@@ -61,7 +61,9 @@ def from_env(key: str, required: bool = True) -> Any:
 class Settings(BaseModel):
     """Base of every service's settings: frozen, strictly typed, no unknown names."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
+    )
 
 
 class ServiceSettings(Settings):

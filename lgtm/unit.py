@@ -63,7 +63,7 @@ def render(component: Component, artifact: str) -> str:
         "RestartSec=1",
         f"TimeoutStartSec={unit.start_timeout}",
         f"TimeoutStopSec={unit.stop_timeout}",
-        *(f'Environment="{name}={value}"' for name, value in sorted(unit.environment.items())),
+        *(f'Environment="{name}={_quotable(value)}"' for name, value in sorted(unit.environment.items())),
         *(f"LoadCredential={secret.name}:{SECRETS}/{service}/{secret.name}" for secret in component.secrets),
         *(f"ReadWritePaths={volume.path}" for volume in component.volumes),
         *_limits(component),
@@ -75,7 +75,16 @@ def render(component: Component, artifact: str) -> str:
 def _command(command: tuple[str, ...], artifact: str) -> str:
     """The argument list as systemd reads it: quoted, with its own specifiers and variables escaped."""
     words = [word.replace("{artifact}", artifact) for word in command]
-    return " ".join(shlex.quote(word).replace("%", "%%").replace("$", "$$") for word in words)
+    return " ".join(shlex.quote(_escaped(word)).replace("$", "$$") for word in words)
+
+
+def _escaped(text: str) -> str:
+    """What systemd reads as this text: it knows specifiers everywhere, and C escapes within quotes too."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("%", "%%")
+
+
+def _quotable(text: str) -> str:
+    return _escaped(text).replace('"', '\\"')
 
 
 def _limits(component: Component) -> list[str]:

@@ -39,9 +39,7 @@ def component(settings: AlertmanagerSettings, site: Site) -> Component:
         ),
         ready=site.url("alertmanager", "/-/ready"),
         ports=(site.port("alertmanager"),),
-        files=(
-            ConfigFile("alertmanager.yml", render(__file__, "alertmanager.yml", settings=settings), "reload"),
-        ),
+        files=(ConfigFile("alertmanager.yml", render(__file__, "alertmanager.yml", settings=settings), "reload"),),
         volumes=(Volume(DATA),),
         validators=(Validator(("{artifact}/amtool", "check-config", "{etc}/alertmanager.yml")),),
         reload=Reload(

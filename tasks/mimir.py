@@ -56,18 +56,14 @@ def component(settings: MimirSettings, site: Site) -> Component:
         validators=(Validator(("{artifact}/mimir", "-modules", "-config.file={etc}/mimir.yml")),),
         # Mimir reads runtime.yaml again every 5 s and reports the sha256 of what it makes of it. The template is
         # written as Mimir itself would write it (sorted, four spaces), so that this is the file's own sha256.
-        reload=Reload(
-            site.url("mimir", "/metrics"), RELOADED, "cortex_runtime_config_hash", signal=None, timeout=30
-        ),
+        reload=Reload(site.url("mimir", "/metrics"), RELOADED, "cortex_runtime_config_hash", signal=None, timeout=30),
         ready_timeout=settings.ready_timeout,
     )
 
 
 def _main(settings: MimirSettings, http: Port) -> str:
     runtime = etc("mimir", "runtime.yaml")
-    return render(
-        __file__, "mimir.yml", settings=settings, http=http, own=LOOPBACK, data=DATA, runtime=runtime
-    )
+    return render(__file__, "mimir.yml", settings=settings, http=http, own=LOOPBACK, data=DATA, runtime=runtime)
 
 
 def checks(settings: MimirSettings, site: Site) -> list[Check]:

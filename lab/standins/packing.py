@@ -73,9 +73,7 @@ class MimirStandIn:
         _copy(unpacked / "usr/bin" / PYTHON, inside / "bin" / PYTHON)
         _copy(unpacked / "usr/bin/prometheus", inside / "prometheus")
         shutil.copytree(unpacked / "usr/lib" / PYTHON, inside / "lib" / PYTHON, ignore=_unused)
-        shutil.copytree(
-            unpacked / "usr/lib/python3/dist-packages/yaml", inside / "packages/yaml", ignore=_unused
-        )
+        shutil.copytree(unpacked / "usr/lib/python3/dist-packages/yaml", inside / "packages/yaml", ignore=_unused)
         shutil.copytree(PROGRAM, inside / "mimir", ignore=_unused)
         for library in _libraries(unpacked):
             _copy(library, inside / "libraries" / library.name)
@@ -93,9 +91,7 @@ def _compile(inside: Path) -> None:
 
 def _libraries(unpacked: Path) -> list[Path]:
     """Find the shared libraries under the names that programs ask for (libz.so.1)."""
-    return sorted(
-        path for path in unpacked.rglob("lib*.so.?") if path.name.startswith(("libexpat.", "libz."))
-    )
+    return sorted(path for path in unpacked.rglob("lib*.so.?") if path.name.startswith(("libexpat.", "libz.")))
 
 
 def _unused(_: str, names: list[str]) -> set[str]:

@@ -15,7 +15,7 @@ if [ -d "$generation" ]; then
 	find "$generation" -mindepth 1 ! -type d ! -type f -exec rm -f {} +
 	find "$generation" -type d ! -perm 755 -exec chmod 755 {} +
 	cd "$work"
-	find . -type f | while read -r file; do
+	find . -type f | while IFS= read -r file; do
 		cmp -s "$file" "$generation/$file" && [ "$(stat -c %a:%u:%g "$generation/$file")" = 644:0:0 ] && continue
 		mkdir -p "$(dirname "$generation/$file")"
 		mv -T "$file" "$generation/$file"
@@ -23,7 +23,7 @@ if [ -d "$generation" ]; then
 		: >"$file"
 	done
 	cd "$generation"
-	find . -type f | while read -r file; do [ -e "$work/$file" ] || rm -f "$file"; done
+	find . -type f | while IFS= read -r file; do [ -e "$work/$file" ] || rm -f "$file"; done
 	rm -rf "$work"
 else
 	mv -T "$work" "$generation"

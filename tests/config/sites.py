@@ -26,9 +26,7 @@ SPLIT = {
 REDIS = {"redis_exporter_redis_url": "redis://192.0.2.9:6379"}
 
 
-def make_site(
-    hosts: Mapping[str, tuple[str, ...]] = ONE, secrets: Mapping[str, Secret] = SECRETS, **data: Any
-) -> Site:
+def make_site(hosts: Mapping[str, tuple[str, ...]] = ONE, secrets: Mapping[str, Secret] = SECRETS, **data: Any) -> Site:
     """A site seen from its first host; `data` is group data that all hosts share."""
     data = REDIS | data
     nodes = tuple(
@@ -80,9 +78,7 @@ def validate(found: Component, artifact: Path, etc: Path) -> list[subprocess.Com
     """Run a component's own validators."""
     places = {"{artifact}": str(artifact), "{etc}": str(etc)}
     return [
-        subprocess.run(
-            [_placed(word, places) for word in one.command], capture_output=True, text=True, timeout=60
-        )
+        subprocess.run([_placed(word, places) for word in one.command], capture_output=True, text=True, timeout=60)
         for one in found.validators
     ]
 

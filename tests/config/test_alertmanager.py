@@ -23,9 +23,7 @@ def test_it_does_not_gossip() -> None:
 
 
 def test_a_route_is_a_reload() -> None:
-    before, after = (
-        component(make_site(alertmanager_group_wait=wait), "alertmanager") for wait in ("30s", "1m")
-    )
+    before, after = (component(make_site(alertmanager_group_wait=wait), "alertmanager") for wait in ("30s", "1m"))
     assert before.unit == after.unit
     assert [one.on_change for one in set(after.files) - set(before.files)] == ["reload"]
 
@@ -36,12 +34,8 @@ def test_amtool_accepts_it(artifact: Callable[[str], Path], tmp_path: Path) -> N
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong"), [("group_wait", "group_weight"), ("- name: default", "- name: other")]
-)
-def test_amtool_refuses_it_broken(
-    artifact: Callable[[str], Path], tmp_path: Path, right: str, wrong: str
-) -> None:
+@pytest.mark.parametrize(("right", "wrong"), [("group_wait", "group_weight"), ("- name: default", "- name: other")])
+def test_amtool_refuses_it_broken(artifact: Callable[[str], Path], tmp_path: Path, right: str, wrong: str) -> None:
     found = component(make_site(), "alertmanager")
     etc = stage(found, tmp_path)
     (etc / "alertmanager.yml").write_text(file(found, "alertmanager.yml").replace(right, wrong))

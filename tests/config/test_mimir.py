@@ -75,11 +75,7 @@ def test_the_required_figures() -> None:
 
 def test_one_node_is_one_replica_and_is_ready_at_once() -> None:
     found = main()
-    assert (
-        found["ingester.ring.replication_factor"]
-        == found["store_gateway.sharding_ring.replication_factor"]
-        == 1
-    )
+    assert found["ingester.ring.replication_factor"] == found["store_gateway.sharding_ring.replication_factor"] == 1
     assert found["ingester.ring.min_ready_duration"] == "0s"
 
 

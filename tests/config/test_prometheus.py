@@ -118,9 +118,7 @@ def test_a_job_name_that_is_taken_is_refused() -> None:
 
 
 def test_gatewayz_can_be_left_out() -> None:
-    site = make_site(
-        secrets={}, prometheus_gatewayz_production_url=None, prometheus_gatewayz_staging_url=None
-    )
+    site = make_site(secrets={}, prometheus_gatewayz_production_url=None, prometheus_gatewayz_staging_url=None)
     assert scraped(site).keys() == set(ALL)
     assert component(site, "prometheus").secrets == ()
     assert "prometheus.world" not in checks(site)
@@ -198,9 +196,7 @@ def test_retention_is_a_flag_and_the_apis_that_change_things_stay_off() -> None:
 def test_a_rule_or_a_target_is_a_reload() -> None:
     before = component(make_site(), "prometheus")
     line = {"job": "blog", "targets": ["192.0.2.7:80"]}
-    after = component(
-        make_site(prometheus_target_down_for="10m", prometheus_extra_targets=[line]), "prometheus"
-    )
+    after = component(make_site(prometheus_target_down_for="10m", prometheus_extra_targets=[line]), "prometheus")
     assert before.unit == after.unit
     assert all(one.on_change == "reload" for one in after.files)
     assert set(before.files).isdisjoint(after.files)
@@ -212,9 +208,7 @@ def test_it_waits_for_its_neighbours_only() -> None:
 
 
 def test_promtool_accepts_it(artifact: Callable[[str], Path], tmp_path: Path) -> None:
-    found = component(
-        make_site(prometheus_extra_targets=[{"job": "b", "targets": ["192.0.2.7:80"]}]), "prometheus"
-    )
+    found = component(make_site(prometheus_extra_targets=[{"job": "b", "targets": ["192.0.2.7:80"]}]), "prometheus")
     for run in validate(found, artifact("prometheus"), stage(found, tmp_path)):
         assert run.returncode == 0, run.stdout + run.stderr
 

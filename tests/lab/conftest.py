@@ -45,11 +45,11 @@ class Site:
     root: Path = ROOT
     env: dict[str, str] = field(default_factory=dict)
 
-    def run(self, script: str, *flags: str, **data: Any) -> Run:
+    def run(self, script: str, *flags: str, yes: bool = True, **data: Any) -> Run:
         """Run a script; `data` are settings of every host, for this run alone."""
         inventory = self.folder / "lab.py"
         inventory.write_text(self._inventory(self.data | data))
-        command = [str(Path(sys.executable).parent / "pyinfra"), "-y", *flags, str(inventory), script]
+        command = [str(Path(sys.executable).parent / "pyinfra"), *(["-y"] * yes), *flags, str(inventory), script]
         environ = os.environ | {"PYINFRA_PROGRESS": "off", "LGTM_OFFLINE": "1"} | self.env
         done = subprocess.run(
             command, cwd=self.root, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240

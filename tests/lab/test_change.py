@@ -85,14 +85,32 @@ def test_a_service_that_left_the_inventory_is_stopped(converged: Site, host: Hos
     assert active(host)["redis_exporter"] == "active"
 
 
-def test_a_rejected_reload_fails_the_deploy(converged: Site, host: Host) -> None:
-    """A label name twice in one series: valid to promtool's syntax check, refused by Prometheus at load."""
+def test_a_rejected_reload_goes_back_and_says_why(converged: Site, host: Host) -> None:
+    """Staged by hand: what the templates can say, promtool refuses before anything is switched."""
     converged.deployed()
     before, processes = current(host), pids(host)
-    rejected = [{"job": "own", "targets": ["http://127.0.0.1:9100/metrics"]}]
-    run = converged.deploy(prometheus_extra_targets=rejected)
-    assert run.code == 1, run.text
-    assert "prometheus did not take its new configuration" in run.text
+    said = sh(host, """cd /opt/lgtm/generations; cp -r "$(basename $(readlink ../current))" gbroken
+        sed -i 's/alertmanager/mimir/' gbroken/etc/prometheus/prometheus.yml
+        A=/usr/local/lib/lgtm/activate.sh; $A arm gbroken 60 tester && $A flip gbroken 2>&1; echo exit=$?""")  # fmt: skip
+    assert said.endswith("exit=1"), said
+    assert "prometheus did not take its new configuration" in said
+    assert "found multiple scrape configs with job name" in said  # Prometheus' own words
+    assert f"reverted to {before}" in said
     assert current(host) == before
     assert pids(host) == processes
+    assert metric(host, 9090, "prometheus_config_last_reload_successful") == "1"
+    sh(host, "rm -r /opt/lgtm/generations/gbroken")
+    assert converged.dry().code == 0
+
+
+def test_a_configuration_that_its_program_refuses_is_never_switched_to(converged: Site, host: Host) -> None:
+    converged.deployed()
+    before, processes = current(host), pids(host)
+    run = converged.deploy(prometheus_extra_targets=[{"job": "own", "targets": ["http://127.0.0.1:9100/x"]}])
+    assert run.code == 1, run.text
+    assert "lab2: promtool: the new configuration was refused; nothing was switched" in run.text
+    assert "is not a valid hostname" in run.text
+    assert current(host) == before
+    assert pids(host) == processes
+    assert sh(host, "test -e /run/lgtm/lock || echo free") == "free"
     assert converged.dry().code == 0

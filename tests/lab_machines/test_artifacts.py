@@ -122,9 +122,7 @@ def test_redis_exporter_reads_the_labs_redis(lab: Lab, host: Host) -> None:
     host.run("sudo", "tee", "/opt/redis.json", stdin=json.dumps({address: password}))
     flags = (f"-redis.addr={address}", "-redis.password-file=/opt/redis.json")
     host.run("sudo", "systemd-run", "--quiet", "--unit=redis-exporter", f"{folder}/redis_exporter", *flags)
-    assert until(
-        lambda: "\nredis_up 1\n" in host.run("curl", "-s", "127.0.0.1:9121/metrics", check=False), 10
-    )
+    assert until(lambda: "\nredis_up 1\n" in host.run("curl", "-s", "127.0.0.1:9121/metrics", check=False), 10)
 
 
 @pytest.fixture
@@ -149,9 +147,7 @@ def alertmanager(lab: Lab, host: Host) -> str:
     return address
 
 
-def test_alertmanager_mails_from_a_host_that_lacks_debians_templates(
-    lab: Lab, host: Host, alertmanager: str
-) -> None:
+def test_alertmanager_mails_from_a_host_that_lacks_debians_templates(lab: Lab, host: Host, alertmanager: str) -> None:
     # A reload reads the templates anew.
     host.run("curl", "-fsS", "--max-time", "5", "-X", "POST", f"{alertmanager}/-/reload")
     alert = json.dumps([{"labels": {"alertname": "ItWorks"}}])

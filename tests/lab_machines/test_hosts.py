@@ -9,9 +9,7 @@ from lab.machines import Host, Lab
 def test_systemd_is_up_and_content(host: Host) -> None:
     host.ssh("systemctl", "is-system-running", "--wait")
     assert host.run("systemctl", "is-system-running") == "running\n"
-    assert (
-        host.run("readlink", "/proc/1/exe", check=False) == "" != host.run("sudo", "readlink", "/proc/1/exe")
-    )
+    assert host.run("readlink", "/proc/1/exe", check=False) == "" != host.run("sudo", "readlink", "/proc/1/exe")
 
 
 def test_the_operator_has_a_strict_umask_even_without_a_login_shell(host: Host) -> None:

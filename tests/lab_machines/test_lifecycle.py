@@ -181,9 +181,7 @@ def test_services_follow_changed_secrets(spare_lab: Lab) -> None:
 
 def test_no_secret_is_an_argument(spare_lab: Lab) -> None:
     spare_lab.up(1)
-    values = [
-        line.partition("=")[2] for line in spare_lab.layout.env_file.read_text().splitlines() if "=" in line
-    ]
+    values = [line.partition("=")[2] for line in spare_lab.layout.env_file.read_text().splitlines() if "=" in line]
     commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in Group(spare_lab.network.bridge).pids()]
     assert not [command for command in commands for value in values if value in command]
 

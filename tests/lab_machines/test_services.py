@@ -38,9 +38,7 @@ def get(lab: Lab, environment: str, path: str, token: str | None = None) -> tupl
 def total(lab: Lab, metric: str, *labels: str) -> float:
     """Sum the series of production's metric whose labels contain the given text."""
     lines = get(lab, "production", "/metrics")[1].splitlines()
-    chosen = [
-        line for line in lines if line.startswith(metric + "{") and all(label in line for label in labels)
-    ]
+    chosen = [line for line in lines if line.startswith(metric + "{") and all(label in line for label in labels)]
     return sum(float(line.rpartition(" ")[2]) for line in chosen)
 
 
@@ -118,9 +116,7 @@ def send(lab: Lab, subject: str, **login: str) -> None:
 
 def test_mail_with_the_right_credentials_is_kept(lab: Lab) -> None:
     send(lab, "kept")
-    (message,) = [
-        path.read_text() for path in lab.layout.mail.glob("*.eml") if "Subject: kept" in path.read_text()
-    ]
+    (message,) = [path.read_text() for path in lab.layout.mail.glob("*.eml") if "Subject: kept" in path.read_text()]
     assert "It fires." in message
     assert "X-Lab-From: alerts@mail.lab" in message and "X-Lab-To: ops@mail.lab" in message
 

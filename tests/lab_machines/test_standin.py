@@ -116,9 +116,7 @@ def start(host: Host, unit: str, *command: str) -> None:
 
 def ask(host: Host, path: str) -> str:
     """Ask the stand-in for a page."""
-    return host.run(
-        "curl", "--silent", "--globoff", "--max-time", "5", f"http://127.0.0.1:9009{path}", check=False
-    )
+    return host.run("curl", "--silent", "--globoff", "--max-time", "5", f"http://127.0.0.1:9009{path}", check=False)
 
 
 def up_series(host: Host) -> list[dict[str, str]]:

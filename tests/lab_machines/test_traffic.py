@@ -43,9 +43,7 @@ def bench() -> Bench:
 
 def total(samples: Samples, metric: str, *labels: str) -> float:
     """Sum the samples of a metric whose labels contain the given text."""
-    return sum(
-        v for s, v in samples.items() if s.startswith(metric + "{") and all(label in s for label in labels)
-    )
+    return sum(v for s, v in samples.items() if s.startswith(metric + "{") and all(label in s for label in labels))
 
 
 def quantile(samples: Samples, metric: str, q: float) -> float:
@@ -90,9 +88,7 @@ def test_a_restart_forgets_and_begins_at_nothing(bench: Bench) -> None:
 
 def test_only_the_failing_provider_fails(bench: Bench) -> None:
     gained = bench.gained("provider_failing", 600)
-    errors = {
-        p: total(gained, "model_inference_requests_total", p, '"error"') for p in ("cerebras", "openai")
-    }
+    errors = {p: total(gained, "model_inference_requests_total", p, '"error"') for p in ("cerebras", "openai")}
     assert errors["cerebras"] == total(gained, "model_inference_requests_total", "cerebras")
     assert errors["openai"] < 0.01 * total(gained, "model_inference_requests_total", "openai")
     # Few enough that the share over all providers stays below the 15 % of ModelInferenceErrorSpike.

@@ -1,8 +1,9 @@
-"""Where the unit tests find the helpers of their neighbours: the sites that tests/config builds by hand."""
+"""Where the unit tests find `tasks`, and the sites that their neighbours in tests/config build by hand."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "config"))
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS / "config"), str(TESTS.parent)]

@@ -156,9 +156,7 @@ def test_the_tracked_lock_file_is_sound() -> None:
         assert "{version}" in pin.url and "{arch}" in pin.url and "{version}" in pin.sums
 
 
-def test_a_locked_release_is_downloaded_once_and_then_comes_from_the_cache(
-    store: Store, upstream: Upstream
-) -> None:
+def test_a_locked_release_is_downloaded_once_and_then_comes_from_the_cache(store: Store, upstream: Upstream) -> None:
     first = store.resolve("prometheus", "3.13.3", HERE)
     assert (first.source, first.label, first.layout, first.url) == ("upstream", "locked", "tar", None)
     assert first.directory == f"prometheus-3.13.3-{sha256(PROMETHEUS)[:12]}"
@@ -171,9 +169,7 @@ def test_a_locked_release_is_downloaded_once_and_then_comes_from_the_cache(
 
 def test_the_cache_serves_when_offline_and_upstream_is_not_asked(store: Store, upstream: Upstream) -> None:
     offline = replace(store, offline=True)
-    with pytest.raises(
-        Refusal, match=r"prometheus 3\.13\.3 \(.*\) cannot be had: unset LGTM_OFFLINE.*not in the"
-    ):
+    with pytest.raises(Refusal, match=r"prometheus 3\.13\.3 \(.*\) cannot be had: unset LGTM_OFFLINE.*not in the"):
         offline.resolve("prometheus", "3.13.3", HERE)
     assert upstream.asked == []
     store.resolve("prometheus", "3.13.3", HERE)
@@ -208,9 +204,7 @@ def test_what_an_interrupted_run_left_is_never_taken_for_whole(store: Store) -> 
     assert store.local_file(found)[0].read_bytes() == PROMETHEUS
 
 
-def test_a_server_that_did_not_answer_is_not_asked_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_did_not_answer_is_not_asked_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = replace(store, mirror="http://127.0.0.1:1")
     with pytest.raises(Refusal, match=r"mirror: 127\.0\.0\.1:1 did not answer \("):
         dead.resolve("prometheus", "3.13.3", HERE)
@@ -231,9 +225,7 @@ def test_a_mirror_replaces_everything_but_the_file_name(store: Store, upstream: 
     assert upstream.asked == ["/mirror/prometheus-3.13.3.tgz"]
 
 
-def test_without_push_the_host_is_given_the_url_and_nothing_is_downloaded(
-    store: Store, upstream: Upstream
-) -> None:
+def test_without_push_the_host_is_given_the_url_and_nothing_is_downloaded(store: Store, upstream: Upstream) -> None:
     pulling = replace(store, push=False)
     found = pulling.resolve("prometheus", "3.13.3", HERE)
     assert (found.path, found.url, found.locked) == (None, upstream.url + TAR, True)
@@ -292,17 +284,13 @@ def test_a_bare_binary_stays_as_it_is(store: Store) -> None:
 
 
 def test_a_version_without_a_sum_says_run_make_lock(store: Store, fallback: Path) -> None:
-    with pytest.raises(
-        Refusal, match=f"mimir 2.11.0 has no sha256 in artifacts.lock for {HERE}: run `make lock`"
-    ):
+    with pytest.raises(Refusal, match=f"mimir 2.11.0 has no sha256 in artifacts.lock for {HERE}: run `make lock`"):
         replace(store, fallback=fallback).resolve("mimir", "2.11.0", HERE)
 
 
 def test_an_unknown_version_names_the_nearest_ones(store: Store, fallback: Path) -> None:
     lax = replace(store, fallback=fallback, allow_unlocked=True)
-    with pytest.raises(
-        Refusal, match=r"3\.13\.4 is not in artifacts.lock \(nearest: 3\.13\.3, 3\.14\.0, 3\.5\.0\)"
-    ):
+    with pytest.raises(Refusal, match=r"3\.13\.4 is not in artifacts.lock \(nearest: 3\.13\.3, 3\.14\.0, 3\.5\.0\)"):
         lax.resolve("prometheus", "3.13.4", HERE)
 
 
@@ -394,9 +382,7 @@ def test_a_packed_folder_that_left_the_cache_is_packed_again(store: Store, binar
 def test_lgtm_binaries_are_refused_unrun_where_only_locked_artifacts_may_run(
     store: Store, binaries: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(
-        Refusal, match=r"LGTM_BINARIES=.* is not in artifacts\.lock, and allow_unlocked is False"
-    ):
+    with pytest.raises(Refusal, match=r"LGTM_BINARIES=.* is not in artifacts\.lock, and allow_unlocked is False"):
         replace(store, binaries=binaries).resolve("prometheus", "3.13.3", HERE)
     assert not (tmp_path / "runs").exists()
 
@@ -435,9 +421,7 @@ def test_an_executable_that_tells_no_version_is_a_sentence(store: Store, binarie
         ("time=2026-11-24T02:06:35.123Z msg=Redis Metrics Exporter v1.86.0-1    build date: x", "1.86.0-1"),
     ],
 )
-def test_versions_are_read_as_programs_say_them(
-    store: Store, binaries: Path, said: str, version: str
-) -> None:
+def test_versions_are_read_as_programs_say_them(store: Store, binaries: Path, said: str, version: str) -> None:
     script(binaries / "prometheus", f"echo '{said}' >&2")
     lab = replace(store, binaries=binaries, allow_unlocked=True)
     assert lab.resolve("prometheus", "3.13.3", HERE).version == version

@@ -90,9 +90,7 @@ def test_nothing_is_guessed_from_a_text_that_has_no_sum(text: str) -> None:
     assert published(text, "loki.zip") is None
 
 
-def test_missing_sums_are_recorded_and_all_else_is_kept(
-    path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_sums_are_recorded_and_all_else_is_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = path.read_text().splitlines()
     assert main([], path) == Exit.OK
     after = path.read_text().splitlines()
@@ -140,9 +138,7 @@ def failed(path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str])
     return capsys.readouterr().err
 
 
-def test_an_unreachable_upstream_leaves_the_file_alone(
-    path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreachable_upstream_leaves_the_file_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(HEAD.format(site="http://127.0.0.1:2", a=A))
     said = failed(path, [], capsys)
     assert "127.0.0.1:2 did not answer" in said and "nothing was written" in said

@@ -172,7 +172,7 @@ def hosts(draw: st.DrawFn, wanted: Generation) -> HostState:
     )
 
 
-PROPERTY = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @PROPERTY

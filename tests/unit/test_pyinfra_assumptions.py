@@ -1,4 +1,4 @@
-"""The gaps lgtm/shields.py closes, shown in the bare pyinfra: a failure means that an upgrade changed one.
+"""The gaps lgtm/shields closes, shown in the bare pyinfra: a failure means that an upgrade changed one.
 
 Then look at the shield named in the test: it may be gone, or need another name to patch.
 """
@@ -96,9 +96,7 @@ def test_refuse_flags_serial_goes_on_after_a_failure(bare: Bare) -> None:
 def test_operations_know_their_file(bare: Bare) -> None:
     task = "from pyinfra.operations import server\ndef go(): server.shell(name='{0}', commands=['true'])\n"
     loop = HOST + "import one, two\nfor task in [one] if host.name == '@fake/zeta' else [two]: task.go()\n"
-    result = bare(
-        "inv.py", "deploy.py", "-y", deploy=loop, one=task.format("of one"), two=task.format("of two")
-    )
+    result = bare("inv.py", "deploy.py", "-y", deploy=loop, one=task.format("of one"), two=task.format("of two"))
     assert result.stderr.count("Starting operation") == 1
 
 
@@ -127,9 +125,7 @@ def test_interrupts_exit_130_and_do_not_wait(tmp_path: Path) -> None:
 
 def test_data_stays_as_typed(bare: Bare) -> None:
     show = HOST + "print(host.data.sha, host.data.version)\n"
-    result = bare(
-        "@local", "deploy.py", "--data", "sha=123e4567", "--data", "version=3.10", "-y", deploy=show
-    )
+    result = bare("@local", "deploy.py", "--data", "sha=123e4567", "--data", "version=3.10", "-y", deploy=show)
     assert result.stdout == "inf 3.1\n"
 
 
@@ -141,8 +137,7 @@ def test_errors_are_sentences(bare: Bare) -> None:
 
 def test_operations_fail_alone(bare: Bare) -> None:
     deploy = (
-        OPERATION
-        + "from pyinfra.operations import server\nfragile(name='x')\nserver.shell(name='y', commands=['z'])\n"
+        OPERATION + "from pyinfra.operations import server\nfragile(name='x')\nserver.shell(name='y', commands=['z'])\n"
     )
     result = bare("inv.py", "deploy.py", "-y", deploy=deploy)
     assert "An internal exception occurred" in result.stderr

@@ -164,9 +164,7 @@ def test_ctrl_c_exits_130_at_once(project: Path) -> None:
 
 
 def test_data_stays_as_typed(run: Run) -> None:
-    deploy = (
-        HOST + "print([(type(v).__name__, v) for v in (host.data.sha, host.data.version, host.data.flag)])\n"
-    )
+    deploy = HOST + "print([(type(v).__name__, v) for v in (host.data.sha, host.data.version, host.data.flag)])\n"
     result = run(
         "@local", "deploy.py", "--data", "sha=123e4567", "--data", "version=3.10", "--data", "flag=true=no",
         deploy=deploy,
@@ -193,9 +191,7 @@ def test_data_without_a_value_is_a_usage_error(run: Run) -> None:
 def test_the_exit_code_is_the_worst_outcome(run: Run, recorded: list[Exit], failing: bool, code: int) -> None:
     deploy = "from lgtm import outcome\nfrom lgtm.errors import Exit\nfrom pyinfra.operations import server\n"
     deploy += "".join(f"outcome.record(Exit.{each.name})\n" for each in recorded)
-    deploy += (
-        "server.shell(name='do', commands=['broken'], _if=lambda: host.name.endswith('eta'))\n" * failing
-    )
+    deploy += "server.shell(name='do', commands=['broken'], _if=lambda: host.name.endswith('eta'))\n" * failing
     assert run("inv.py", "deploy.py", "-y", deploy=HOST + deploy).returncode == code
 
 
@@ -246,9 +242,7 @@ RAISE = "from lgtm.errors import Locked\nraise Locked('held by ann\\nsince noon'
 def test_an_error_in_deploy_code_is_a_sentence_with_its_host_and_exit_code(run: Run) -> None:
     result = run("@local", "deploy.py", "-y", deploy=RAISE)
     refused(result, "[@local] held by ann\n    [@local] since noon", Exit.LOCKED)
-    included = run(
-        "@local", "deploy.py", "-y", deploy="from pyinfra import local\nlocal.include('a.py')\n", a=RAISE
-    )
+    included = run("@local", "deploy.py", "-y", deploy="from pyinfra import local\nlocal.include('a.py')\n", a=RAISE)
     refused(included, "[@local] held by ann", Exit.LOCKED)
 
 
@@ -260,9 +254,7 @@ def test_an_error_in_a_callback_fails_its_hosts_with_its_exit_code(run: Run, inv
         "python.call(name='lock', function=lock)\n"
     )
     refused(run(inventory, "deploy.py", "-y", deploy=deploy), "held by ann", Exit.LOCKED)
-    ignored = run(
-        inventory, "deploy.py", "-y", deploy=deploy.replace("=lock)", "=lock, _ignore_errors=True)")
-    )
+    ignored = run(inventory, "deploy.py", "-y", deploy=deploy.replace("=lock)", "=lock, _ignore_errors=True)"))
     refused(ignored, "held by ann", Exit.OK)
 
 
@@ -294,8 +286,7 @@ def test_an_error_in_an_operation_fails_only_its_host(run: Run) -> None:
 def test_an_error_in_a_nested_operation_keeps_its_exit_code(run: Run) -> None:
     nested = RAISING.replace("ERROR", "Locked('held by ann')").replace(
         'fragile(name="fragile")',
-        "from pyinfra.operations import python\n"
-        "python.call(name='outer', function=lambda: fragile(name='fragile'))",
+        "from pyinfra.operations import python\npython.call(name='outer', function=lambda: fragile(name='fragile'))",
     )
     refused(run("inv.py", "deploy.py", "-y", deploy=nested), "held by ann", Exit.LOCKED)
 
@@ -352,9 +343,7 @@ def test_a_failure_asks_whether_to_go_on(run: Run, typed: bytes) -> None:
     deploy = SHELL.replace("['touch done']", "['broken' if host.name == '@fake/beta' else 'true']")
     terminal, stdin = pty.openpty()
     os.write(terminal, typed)
-    result = run(
-        "inv.py", "deploy.py", stdin=stdin, deploy=HOST + deploy + "server.shell(name='b', commands=['x'])"
-    )
+    result = run("inv.py", "deploy.py", stdin=stdin, deploy=HOST + deploy + "server.shell(name='b', commands=['x'])")
     refused(result, "One of more hosts failed, continue?", Exit.FAILED)
     assert "operation: b" not in result.stderr
 
@@ -373,9 +362,7 @@ def test_a_failure_without_a_terminal_stops(run: Run) -> None:
 def test_a_sudo_password_is_refused(run: Run, where: str) -> None:
     inventory = "hosts = [('@fake/a', {'fake_delay': 0, '_sudo_password': 'hunter2'})]\n"
     password = ["--data", "_sudo_password=hunter2"] if where == "command line" else []
-    deploy = (
-        SHELL.replace("])", "], _sudo=True, _sudo_password='hunter2')") if where == "operation" else SHELL
-    )
+    deploy = SHELL.replace("])", "], _sudo=True, _sudo_password='hunter2')") if where == "operation" else SHELL
     result = run("@local", "deploy.py", "-y", *password, deploy=deploy, inv=inventory)
     if where == "host data":
         result = run("inv.py", "deploy.py", "-y", inv=inventory)

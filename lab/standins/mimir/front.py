@@ -77,9 +77,7 @@ class Handler(BaseHTTPRequestHandler):
         digest = hashlib.sha256(self.server.runtime.text.encode()).hexdigest()
         lines = {
             f'cortex_build_info{{version="{VERSION}"}}': 1.0,
-            "cortex_distributor_received_samples_total": totals.get(
-                "prometheus_tsdb_head_samples_appended_total", 0
-            ),
+            "cortex_distributor_received_samples_total": totals.get("prometheus_tsdb_head_samples_appended_total", 0),
             "cortex_ingester_memory_series": totals.get("prometheus_tsdb_head_series", 0),
             "cortex_runtime_config_last_reload_successful": float(self.server.runtime.healthy),
             f'cortex_runtime_config_hash{{config="mimir-runtime-config",sha256="{digest}"}}': 1.0,

@@ -22,9 +22,7 @@ class Runtime:
         try:
             text = self.config.runtime_file.read_text()
         except OSError as error:
-            raise ConfigError(
-                f"cannot read runtime file {self.config.runtime_file}: {error.strerror}"
-            ) from error
+            raise ConfigError(f"cannot read runtime file {self.config.runtime_file}: {error.strerror}") from error
         parse(text, RUNTIME_TOP_LEVEL)
         self.text = text
 

@@ -1,0 +1,44 @@
+"""What an operator reads of an error: its sentence, behind the host it is about, and no traceback."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from lgtm import outcome
+from lgtm.errors import LgtmError
+from lgtm.shields.patch import around, cli_errors, context
+
+
+def say(sentence: object, host: Any = None) -> None:
+    """Print a sentence in red on stderr, each line behind its host."""
+    prefix = host.print_prefix if host is not None else ""  # pyinfra's `host` has no truth value
+    for line in str(sentence).splitlines():
+        click.echo(f"    {prefix}{click.style(line, 'red')}", err=True)
+
+
+def errors_are_sentences() -> None:
+    """Whatever deploy code raises is shown as a traceback, with exit code 1: the sentence in it is lost."""
+
+    def remember(original: Any, self: Any, error: BaseException, *args: Any) -> None:
+        original(self, error, *args)
+        while not isinstance(error, LgtmError) and isinstance(getattr(error, "exception", None), Exception):
+            error = error.exception  # type: ignore[attr-defined]  # a file that includes a file is wrapped twice
+        if isinstance(error, LgtmError):
+            self.sentence, self.host = error, context.ctx_host.get()
+            outcome.record(error.exit_code)
+            self.exit_code = outcome.current()
+
+    def show(original: Any, self: Any, file: Any = None) -> None:
+        if hasattr(self, "sentence"):
+            say(self.sentence, self.host)
+        else:
+            original(self, file)
+
+    hub = import_module("gevent.hub").Hub
+    hub.NOT_ERROR = (*hub.NOT_ERROR, LgtmError)  # what a greenlet raises is printed, too, by gevent
+    for wrapper in (cli_errors.UnexpectedExternalError, cli_errors.UnexpectedInternalError):
+        around(wrapper, "__init__")(remember)
+        around(wrapper, "show")(show)

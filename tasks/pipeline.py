@@ -1,0 +1,161 @@
+"""Whether samples flow: from the targets to Prometheus, from there to Mimir; and alerts to Alertmanager."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from lgtm.checks import Answer, Bad, Check, Gate, series
+from lgtm.settings import seconds
+from lgtm.site import Site
+from tasks.scraping import Job
+
+REMOTE = "mimir-remote-write"  # the name of the queue
+
+
+def targets(every: tuple[Job, ...], site: Site) -> list[Check]:
+    """The jobs in force are these and no others, and each target is up."""
+    url = site.url("prometheus", "/api/v1/targets?state=active")
+
+    def up(name: str, title: str, gate: Gate) -> Check:
+        names = {job.name for job in every if job.gate == gate}
+        remedy = "see /targets of Prometheus, or fetch the address named here from its host"
+        return Check(name, title, url, lambda answer: _up(answer, names), remedy, gate, 60, slow=True)
+
+    exact = "the configuration in force is not the deployed one: journalctl -u lgtm-prometheus -g config"
+    title = "Prometheus scrapes what it should, and nothing else"
+    found = [
+        Check("prometheus.jobs", title, url, lambda answer: _jobs(answer, every), exact, slow=True),
+        up("prometheus.targets", "The stack's own services can be scraped", "peer"),
+    ]
+    if any(job.gate == "world" for job in every):
+        found.append(up("prometheus.world", "GatewayZ and targets of one's own can be scraped", "world"))
+    return found
+
+
+def alertmanagers(site: Site) -> list[Check]:
+    """Every Alertmanager of the site is in use; no check where there is none."""
+    many = len(site.carrying("alertmanager"))
+    if not many:
+        return []
+    return [
+        Check(
+            "prometheus.alertmanagers",
+            "Prometheus knows its Alertmanager",
+            site.url("prometheus", "/api/v1/alertmanagers"),
+            lambda answer: _alertmanagers(answer, many),
+            "alerts reach nobody: see `alerting` in prometheus.yml, and whether the address answers",
+            "peer",
+            slow=True,
+        )
+    ]
+
+
+def remote_write(site: Site) -> list[Check]:
+    """Mimir takes what it is sent; no check where there is no Mimir."""
+    if not site.the("mimir"):
+        return []
+    return [
+        Check(
+            "prometheus.remote_write",
+            "Mimir takes what Prometheus sends",
+            site.url("prometheus", "/metrics"),
+            _remote_write,
+            "journalctl -u lgtm-prometheus -g remote shows what Mimir answers",
+            "peer",
+            patience=60,
+        )
+    ]
+
+
+def samples(every: tuple[Job, ...], cluster: str, site: Site) -> list[Check]:
+    """Every job's samples can be read back from Mimir; no check where there is no Mimir."""
+    return [check for job in every for check in _read_back(job, cluster, site)] if site.the("mimir") else []
+
+
+def _read_back(job: Job, cluster: str, site: Site) -> list[Check]:
+    """The job's samples, read back from Mimir: `up` is fresh and carries the external labels; and it is 1."""
+    window = f"{int(2 * seconds(job.interval)) + 15}s"  # two scrapes, and the way to Mimir
+    labels = f'job="{job.name}",environment="{site.environment}",cluster="{cluster}"'
+    query = quote(f"last_over_time(up{{{labels}}}[{window}])", safe="")
+    url = site.url("mimir", f"/prometheus/api/v1/query?query={query}", site.the("mimir"))
+
+    def check(what: str, title: str, ones: bool, gate: Gate) -> Check:
+        remedy = (
+            "down: see /targets of Prometheus; missing: see prometheus.jobs and prometheus.remote_write, "
+            "and whether environment and cluster are among the external labels"
+        )
+        judge = partial(_in_mimir, many=len(job.endpoints), window=window, ones=ones)
+        return Check(f"mimir.{what}.{job.name}", f"{job.name}: {title}", url, judge, remedy, gate, 90, slow=True)
+
+    up = check("up", "up, says Mimir", True, job.gate)
+    return [check("series", "in Mimir", False, "peer"), up] if job.gate == "world" else [up]
+
+
+def _in_mimir(answer: Answer, many: int, window: str, ones: bool) -> str:
+    found = series(answer)
+    if len(found) != many:
+        raise Bad(f"{len(found)} of {many} series with a sample in the last {window}")
+    down = [one["metric"].get("instance", "?") for one in found if float(one["value"][1]) != 1]
+    if down and ones:
+        raise Bad(f"down: {', '.join(down)}")
+    return f"{many} fresh"
+
+
+def _listed(answer: Answer, key: str) -> list[dict[str, Any]]:
+    """A list of Prometheus' API. Raises Bad for an error."""
+    data = answer.json()
+    if answer.status != 200 or data.get("status") != "success":
+        raise Bad(f"HTTP {answer.status}: {data.get('error', answer.body[:200])}")
+    found: list[dict[str, Any]] = data["data"][key]
+    return found
+
+
+def _jobs(answer: Answer, every: Iterable[Job]) -> str:
+    found = Counter(target["labels"]["job"] for target in _listed(answer, "activeTargets"))
+    wanted = Counter({job.name: len(job.endpoints) for job in every})
+    if found != wanted:
+        less, more = ", ".join(sorted(wanted - found)), ", ".join(sorted(found - wanted))
+        raise Bad(f"missing: {less or 'none'}; not expected: {more or 'none'}")
+    return f"{len(wanted)} jobs, {wanted.total()} targets"
+
+
+def _up(answer: Answer, names: set[str]) -> str:
+    targets = [target for target in _listed(answer, "activeTargets") if target["labels"]["job"] in names]
+    down = [
+        f"{target['scrapeUrl']}: {target['lastError'] or 'not scraped yet'}"
+        for target in targets
+        if target["health"] != "up"
+    ]
+    if down or not targets:
+        raise Bad("; ".join(down) or "there is no target")
+    return f"{len(targets)} up"
+
+
+def _alertmanagers(answer: Answer, many: int) -> str:
+    active = _listed(answer, "activeAlertmanagers")
+    if len(active) != many:
+        raise Bad(f"{len(active)} of {many} in use")
+    return ", ".join(one["url"] for one in active)
+
+
+def _remote_write(answer: Answer) -> str:
+    """Judge by the queue's own counters, which start anew with it."""
+    sent = _metric(answer, "prometheus_remote_storage_samples_total")
+    failed = _metric(answer, "prometheus_remote_storage_samples_failed_total")
+    if not _metric(answer, "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"):
+        raise Bad(f"Mimir has taken nothing yet; {failed:.0f} samples refused")
+    if failed > 0.01 * sent:
+        raise Bad(f"{failed:.0f} of {sent:.0f} samples refused")
+    return f"{sent:.0f} samples sent, {failed:.0f} refused"
+
+
+def _metric(answer: Answer, name: str) -> float:
+    """The value of our queue's metric in the Prometheus text format. Raises Bad when there is none."""
+    for line in answer.body.splitlines():
+        if line.startswith(f"{name}{{") and f'remote_name="{REMOTE}"' in line:
+            return float(line.split()[-1])
+    raise Bad(f"HTTP {answer.status}, no {name}: there is no queue {REMOTE}")

@@ -1,0 +1,89 @@
+"""A service of somebody else's: a package outside the repository, found by its entry point."""
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Site, active, sh
+
+from lab.machines import Host
+
+MODULE = '''
+from lgtm.checks import ready
+from lgtm.component import Artifact, Component, ConfigFile, Port, Unit, Volume
+from lgtm.settings import PortNumber, ServiceSettings
+
+
+class HelloSettings(ServiceSettings):
+    version: str = "1.12.1"
+    http_port: PortNumber = 9555
+    greeting: str = "hello"
+
+
+def component(settings, site):
+    return Component(
+        service="hello",
+        artifact=Artifact("node_exporter", settings.version),
+        unit=Unit(("{artifact}/node_exporter", f"--web.listen-address={site.target('hello')}")),
+        ready=site.url("hello", "/"),
+        ports=(site.port("hello"),),
+        files=(ConfigFile("greeting", settings.greeting + "\\n"),),
+        volumes=(Volume("/data/hello"),),
+    )
+
+
+def checks(settings, site):
+    return [ready("hello", site.url("hello", "/"))]
+'''
+
+
+@pytest.fixture(scope="module")
+def host(bare: tuple[Host, ...]) -> Host:
+    return bare[2]
+
+
+@pytest.fixture(scope="module")
+def site(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "hello_lgtm.py").write_text(MODULE)
+    info = folder / "hello_lgtm-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hello-lgtm\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lgtm.tasks]\nhello = hello_lgtm\n")
+    env = {"PYTHONPATH": str(folder), "LGTM_BINARIES": str(_binaries(folder / "binaries")), "LGTM_CACHE": str(folder / "cache")}
+    return Site(tmp_path_factory.mktemp("site"), {host: ("hello",)}, env=env)
+
+
+def _binaries(folder: Path) -> Path:
+    """A folder of executables that somebody built: here, one that the lab's archive holds."""
+    folder.mkdir()
+    [archive] = (ROOT / ".lab" / "artifacts").glob("node_exporter-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        [member] = [name for name in tar.getnames() if name.endswith("/node_exporter")]
+        source = tar.extractfile(member)
+        assert source
+        with (folder / "node_exporter").open("wb") as target:
+            shutil.copyfileobj(source, target)
+    os.chmod(folder / "node_exporter", 0o755)
+    return folder
+
+
+def test_a_plugin_is_deployed_from_a_folder_of_binaries(site: Site, host: Host) -> None:
+    run = site.deployed(hello_greeting="moin")
+    assert "(unlocked: LGTM_BINARIES)" in run.text
+    assert active(host) == {"hello": "active"}
+    assert sh(host, "cat /opt/lgtm/current/etc/hello/greeting") == "moin"
+    assert sh(host, "stat -c %U /data/hello") == "lgtm-hello"
+    assert "node_exporter_build_info" in sh(host, "curl -s 127.0.0.1:9555/metrics")
+
+
+def test_its_settings_are_checked_like_any_other(site: Site) -> None:
+    run = site.dry(hello_greting="moin")
+    assert run.code == 3
+    assert "unknown setting hello_greting; did you mean hello_greeting?" in run.text
+
+
+def test_a_second_deploy_of_a_plugin_changes_nothing(site: Site) -> None:
+    assert "nothing to do" in site.deployed(hello_greeting="moin").text

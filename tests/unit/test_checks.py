@@ -1,0 +1,83 @@
+"""Checks: judging is pure, a bad answer is a sentence, and the outside world only warns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from sites import ALL, make_site
+
+from lgtm.checks import Answer, Bad, Check, judge, ready, series
+from lgtm.plugins import tasks
+
+READY = ready("alpha", "http://127.0.0.1:9001/ready", 45)
+
+
+def test_a_service_is_ready_when_it_answers_200() -> None:
+    result = judge("web1", "alpha", READY, Answer(200, "whatever"))
+    assert (result.ok, result.verdict, result.found) == (True, "ok", "200")
+    assert (READY.id, READY.gate, READY.patience) == ("alpha.ready", "own", 45)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (Answer(503, "not yet\n"), "HTTP 503: not yet"),
+        (Answer(0, "connection refused"), "connection refused"),
+        (Answer(204, ""), "HTTP 204: "),
+    ],
+)
+def test_anything_else_is_quoted(answer: Answer, found: str) -> None:
+    result = judge("web1", "alpha", READY, answer)
+    assert (result.ok, result.verdict, result.found) == (False, "failed", found)
+
+
+@pytest.mark.parametrize(("gate", "verdict"), [("own", "failed"), ("peer", "failed"), ("world", "warning")])
+def test_only_the_outside_world_is_forgiven(gate: str, verdict: str) -> None:
+    check: Check = replace(READY, gate=gate)
+    assert judge("web1", "alpha", check, Answer(500, "")).verdict == verdict
+
+
+def test_an_error_in_a_judge_itself_is_not_hidden() -> None:
+    def broken(answer: Answer) -> str:
+        raise KeyError(answer.body)
+
+    with pytest.raises(KeyError):
+        judge("web1", "alpha", replace(READY, judge=broken), Answer(200, "x"))
+
+
+def test_an_answer_that_is_no_json_is_quoted() -> None:
+    with pytest.raises(Bad, match=r"^HTTP 502, not JSON: '<html>'$"):
+        Answer(502, "<html>").json()
+
+
+def test_the_series_of_a_query_are_found() -> None:
+    body = json.dumps({"status": "success", "data": {"result": [{"metric": {}, "value": [0, "1"]}]}})
+    assert series(Answer(200, body)) == [{"metric": {}, "value": [0, "1"]}]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (400, '{"status": "error", "error": "parse error"}', "HTTP 400: parse error"),
+        (200, '{"status": "error", "error": "too many"}', "HTTP 200: too many"),
+        (500, '{"status": "success", "data": {"result": []}}', "HTTP 500: "),
+    ],
+)
+def test_a_query_that_failed_says_why(status: int, body: str, said: str) -> None:
+    with pytest.raises(Bad, match=f"^{said}"):
+        series(Answer(status, body))
+
+
+@pytest.mark.parametrize("service", ALL)
+@pytest.mark.parametrize("answer", [Answer(0, "refused"), Answer(500, "oops"), Answer(200, "{}")])
+def test_no_real_check_is_content_with_nonsense(service: str, answer: Answer) -> None:
+    site = make_site()
+    for check in tasks()[service].checks(site.here.services[service], site):
+        if check.judge is not READY.judge or answer.status != 200:
+            assert not _content(check, answer), check.id
+
+
+def _content(check: Check, answer: Answer) -> bool:
+    return judge("web1", "any", check, answer).ok

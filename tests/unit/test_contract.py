@@ -1,0 +1,143 @@
+"""What holds for the source itself: who may import whom, what is never written, how long things may grow."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOUCHES_PYINFRA = {"inventory", "remote", "operations", "verification", "runs", "shields"}
+LONG_MODULES: dict[str, str] = {}  # path → why it may be longer than 250 lines
+LONG_FUNCTIONS = {
+    "lgtm/hoststate.py:parse": "one field a line: a table in the form of a call",
+    "tasks/mimir.py:component": "one field a line: a table in the form of a call",
+    "tasks/prometheus.py:component": "one field a line: a table in the form of a call",
+}
+FOLDERS = ("lgtm", "tasks", "lab", "templates", "inventories", "group_data", "bench", "docs")
+SOURCES = sorted(path for folder in ("lgtm", "tasks") for path in (ROOT / folder).rglob("*.py"))
+ENGINE, TASKS = [[path for path in SOURCES if path.parts[len(ROOT.parts)] == top] for top in ("lgtm", "tasks")]
+source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def imports(nodes: Iterator[ast.AST] | list[ast.stmt]) -> set[str]:
+    """Top-level packages that are imported by these nodes, `import_module` with a literal included."""
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).split(".")[0])
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "import_module":
+            found |= {str(arg.value).split(".")[0] for arg in node.args if isinstance(arg, ast.Constant)}
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    return imports(ast.walk(ast.parse(path.read_text())))
+
+
+def all_text() -> list[Path]:
+    """Every text of the product: what people wrote, but for the tests."""
+    inside = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
+    top = [path for path in ROOT.glob("*") if path.is_file()]
+    return [path for path in inside + top if "__pycache__" not in path.parts and path.suffix not in (".pyc", ".log")]
+
+
+def test_the_engine_is_there_to_be_looked_at() -> None:
+    assert len(ENGINE) > 20 and len(TASKS) > 4 and len(all_text()) > 60
+    assert {"pyinfra"} <= imported(ROOT / "lgtm" / "remote.py")
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_hands_of_the_engine_know_pyinfra(path: Path) -> None:
+    if path.relative_to(ROOT / "lgtm").parts[0].removesuffix(".py") not in TOUCHES_PYINFRA:
+        assert not imported(path) & {"pyinfra", "pyinfra_cli", "gevent"}
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_engine_knows_no_task_and_no_lab(path: Path) -> None:
+    allowed = {"tasks"} if path.name == "plugins.py" else set()
+    assert not (imported(path) & {"tasks", "lab", "tests", "bench"}) - allowed
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.name)
+def test_a_task_knows_the_engine_and_pyinfra_only_inside_prepare(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    prepare = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "prepare"]
+    rest = [node for node in tree.body if node not in prepare]
+    everywhere = {name for node in rest for name in imports(ast.walk(node))}
+    assert not everywhere & {"pyinfra", "pyinfra_cli", "lab", "tests", "bench"}
+    assert not imported(path) & {"lab", "tests", "bench"}
+
+
+@pytest.mark.parametrize(
+    ("trap", "why", "excused"),
+    [
+        (r"restarted=.*did_change", "a restart that depends on this run's changes is forgotten by the next run", ()),
+        (r"host\.when\(", "pyinfra decides it before anything ran", ()),
+        (r"--no-wait", "pyinfra forgets failures with it", ("lgtm/shields", "docs")),
+    ],
+)
+def test_no_trap_of_pyinfra_is_stepped_into(trap: str, why: str, excused: tuple[str, ...]) -> None:
+    stepped = [
+        name
+        for path in all_text()
+        if not (name := str(path.relative_to(ROOT))).startswith(excused or ("\0",))
+        and re.search(trap, path.read_text(errors="replace"))
+    ]
+    assert stepped == [], why
+
+
+def test_no_path_of_a_persons_machine_is_written_anywhere() -> None:
+    machine = re.compile(r"(?<![\w.}])/(work/|home/[a-z]|root/[a-z.]|Users/)")
+    found = [str(path.relative_to(ROOT)) for path in all_text() if machine.search(path.read_text(errors="replace"))]
+    assert found == []
+
+
+def test_every_operation_of_the_runs_has_a_name() -> None:
+    operations = {
+        node.name
+        for node in ast.parse((ROOT / "lgtm" / "operations.py").read_text()).body
+        if isinstance(node, ast.FunctionDef) and any("operation" in ast.dump(one) for one in node.decorator_list)
+    }
+    calls = [
+        node
+        for node in ast.walk(ast.parse((ROOT / "lgtm" / "runs.py").read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in operations
+        if getattr(node.func.value, "id", "") == "operations"
+    ]
+    assert len(operations) > 6 and len(calls) > 6
+    assert [call.lineno for call in calls if "name" not in {word.arg for word in call.keywords}] == []
+
+
+@source
+def test_a_module_has_at_most_250_lines(path: Path) -> None:
+    if str(path.relative_to(ROOT)) not in LONG_MODULES:
+        assert len(path.read_text().splitlines()) <= 250
+
+
+@source
+def test_a_function_has_at_most_30_lines(path: Path) -> None:
+    assert [name for name in long_functions(path) if name not in LONG_FUNCTIONS] == []
+
+
+def test_nothing_is_excused_that_needs_no_excuse() -> None:
+    long = {name for path in SOURCES for name in long_functions(path)}
+    assert LONG_FUNCTIONS.keys() <= long
+
+
+def long_functions(path: Path) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{node.name}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 30
+    ]
+
+
+@source
+def test_a_module_says_first_what_it_is(path: Path) -> None:
+    assert not path.read_text().strip() or ast.get_docstring(ast.parse(path.read_text()))

@@ -1,0 +1,88 @@
+"""Settings → components → generation, for the task modules of this repository."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from examples import component, resolved
+from sites import ALL, SPLIT, make_site
+
+from lgtm import declaration
+from lgtm.component import Artifact
+from lgtm.errors import Refusal
+from lgtm.settings import SiteSettings
+
+
+class Store:
+    """Has every artifact, in a version of its own choice if it is told so."""
+
+    def __init__(self, version: str | None = None) -> None:
+        self.version = version
+        self.asked: list[tuple[str, str, str]] = []
+
+    def resolve(self, name: str, version: str, arch: str) -> Any:
+        self.asked.append((name, version, arch))
+        found = resolved(component(artifact=Artifact(name, self.version or version)))
+        return replace(found, arch=arch, locked=self.version is None)
+
+
+def use(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(declaration, "store", lambda root, settings: store)
+    return store
+
+
+def test_a_host_gets_the_services_it_carries_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Store(), monkeypatch)
+    site = make_site(SPLIT)
+    for node in site.nodes:
+        assert set(declaration.generation_of(site.at(node)).services) == set(node.services)
+
+
+def test_the_same_declaration_is_the_same_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Store(), monkeypatch)
+    one, two = (declaration.generation_of(make_site({"one": order})) for order in (ALL, ALL[::-1]))
+    assert one.id == two.id
+
+
+def test_prometheus_starts_after_what_it_writes_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Store(), monkeypatch)
+    order = declaration.generation_of(make_site()).services
+    assert order.index("prometheus") > max(order.index("mimir"), order.index("alertmanager"))
+
+
+def test_artifacts_are_asked_for_in_the_version_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = use(Store(), monkeypatch)
+    declaration.generation_of(make_site({"one": ("mimir",)}, mimir_version="2.17.0"))
+    assert store.asked == [("mimir", "2.17.0", "amd64")]
+
+
+def test_configuration_follows_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Store("9.9.9"), monkeypatch)
+    found = declaration.generation_of(make_site({"one": ("mimir",)}))
+    assert found.component("mimir").artifact.version == "9.9.9" == found.artifacts["mimir"].version
+
+
+def test_two_real_services_on_one_port_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Store(), monkeypatch)
+    with pytest.raises(Refusal, match=r"^one: .*_http_port and .*_http_port are both 9090; give one"):
+        declaration.generation_of(make_site(alertmanager_http_port=9090))
+
+
+def test_every_service_has_checks_with_names_of_their_own() -> None:
+    found = declaration.checks_of(make_site())
+    assert {service for service, _ in found} == set(ALL)
+    ids = [check.id for _, check in found]
+    assert len(set(ids)) == len(ids) and {f"{service}.ready" for service in ALL} <= set(ids)
+
+
+def test_the_store_is_made_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("LGTM_BINARIES", "/built")
+    monkeypatch.setenv("LGTM_CACHE", str(tmp_path))
+    monkeypatch.setenv("LGTM_OFFLINE", "1")
+    made = declaration.store.__wrapped__(root, SiteSettings(environment="test", artifact_fallback="made"))
+    assert (made.binaries, made.cache, made.offline) == (Path("/built"), tmp_path, True)
+    assert (made.fallback, made.allow_unlocked, made.push) == (root / "made", False, False)

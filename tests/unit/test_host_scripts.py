@@ -1,0 +1,390 @@
+"""The scripts that run on a host, run here: each test has /opt, /run, /etc and /data to itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from examples import NONCE, SUPPORT, build, component, full
+
+from lgtm.artifacts import Resolved
+from lgtm.generation import Generation
+from lgtm.hoststate import HostState, parse
+from lgtm.plan import make
+
+LGTM = Path(__file__).parents[2] / "lgtm"
+SCRIPTS = sorted((LGTM / "host").glob("*.sh"))
+LOCK, GENERATIONS, ARTIFACTS = "/run/lgtm/lock", "/opt/lgtm/generations", "/opt/lgtm/artifacts"
+
+# A mount namespace in which the places that a host has are new and empty; it lasts as long as its `sleep`.
+# What lies at the mount points of this machine is hidden, never touched.
+PRIVATE = """
+for path in /opt /run; do mount -t tmpfs -o mode=755 private $path; done
+mkdir -p /run/etc/systemd/system && cd /etc
+for name in passwd group shadow gshadow nsswitch.conf os-release hostname login.defs pam.d security ld.so.cache; do
+	[ ! -e $name ] || cp -aL $name /run/etc/
+done
+cd / && mount --bind /run/etc /etc
+mkdir -p /run/lgtm /opt/lgtm/generations /opt/lgtm/artifacts
+echo ready && exec sleep 600
+"""
+
+
+@dataclass(frozen=True)
+class Private:
+    """A host's directories in a namespace of their own, held by the process `pid`."""
+
+    pid: int
+
+    def run(self, name: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        script = (LGTM / "host" / f"{name}.sh").read_text()
+        return self.sh(script, name, *arguments, stdin=f"{stdin}\n")
+
+    def sh(self, script: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        enter = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", "sh", "-c", script, *arguments]
+        return subprocess.run(enter, input=stdin, capture_output=True, text=True, timeout=30)
+
+    def path(self, path: str) -> Path:
+        return Path(f"/proc/{self.pid}/root{path}")
+
+    def read(self, wanted: Generation) -> HostState:
+        ran = self.run("read", *arguments(wanted), stdin=NONCE)
+        assert ran.returncode == 0, ran.stderr
+        return parse(ran.stdout)
+
+
+@pytest.fixture
+def host() -> Iterator[Private]:
+    if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("nsenter")):
+        pytest.skip("needs root, unshare and nsenter for directories of its own")
+    if not shutil.which("ss"):
+        pytest.skip("needs ss, as every host has it")
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", PRIVATE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout and holder.stderr
+        if holder.stdout.readline() != "ready\n":
+            pytest.skip(f"no mount namespace here: {holder.stderr.read().strip()}")
+        try:
+            yield Private(holder.pid)
+        finally:
+            holder.kill()
+
+
+def arguments(wanted: Generation) -> list[str]:
+    return [wanted.id, *(volume.path for one in wanted.components for volume in one.volumes)]
+
+
+def lines(*texts: str) -> str:
+    return "".join(base64.b64encode(text.encode()).decode() + "\n" for text in texts)
+
+
+# --- the text of the scripts
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="this machine has no shellcheck")
+@pytest.mark.parametrize("path", [LGTM / "activate.sh", *SCRIPTS], ids=lambda path: path.name)
+def test_shellcheck_has_nothing_to_say(path: Path) -> None:
+    ran = subprocess.run(["shellcheck", "--shell=sh", "--severity=style", "--exclude=SC1091,SC2094", path],
+                         capture_output=True, text=True, timeout=30)  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("path", [LGTM / "activate.sh", *SCRIPTS], ids=lambda path: path.name)
+def test_a_script_says_first_what_it_is_for(path: Path) -> None:
+    text = [line for line in path.read_text().splitlines() if not line.startswith("#!")]
+    assert text[0].startswith("# ") and len(text[0]) > 10
+
+
+def test_activate_refuses_an_action_it_does_not_know() -> None:
+    ran = subprocess.run(["sh", LGTM / "activate.sh", "destroy"], capture_output=True, text=True, timeout=30)
+    assert (ran.returncode, ran.stderr) == (64, "activate.sh: unknown action destroy\n")
+
+
+# --- artifacts
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, body in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(body), 0o755
+            archive.addfile(info, io.BytesIO(body))
+    return buffer.getvalue()
+
+
+TAR = tarred({"top/alpha": os.urandom(5000), "top/doc/README": b"read me"})
+
+
+def install(
+    host: Private, body: bytes, sum_: str = "", layout: str = "tar", name: str = "alpha-1"
+) -> subprocess.CompletedProcess[str]:
+    host.path("/opt/upload").write_bytes(body)
+    return host.run("artifact", name, sum_ or sha256(body).hexdigest(), layout, "alpha", "/opt/upload")
+
+
+def listed(host: Private, folder: str) -> set[str]:
+    return {str(path.relative_to(host.path(folder))) for path in host.path(folder).rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("layout", "body", "files"),
+    [
+        ("tar", TAR, {"alpha", "doc/README"}),
+        ("flat", tarred({"alpha": b"a", "beta": b"b"}), {"alpha", "beta"}),
+        ("binary", b"#!/bin/sh\n", {"alpha"}),
+    ],
+)
+def test_an_artifact_is_unpacked_sealed_and_its_upload_removed(
+    host: Private, layout: str, body: bytes, files: set[str]
+) -> None:
+    ran = install(host, body, layout=layout)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert listed(host, f"{ARTIFACTS}/alpha-1") == files | {".seal"}
+    assert stat.S_IMODE(host.path(f"{ARTIFACTS}/alpha-1/alpha").stat().st_mode) == 0o755
+    assert not host.path("/opt/upload").exists()
+    assert host.read(build()).artifacts == {"alpha-1"}
+
+
+def test_a_checksum_mismatch_leaves_nothing(host: Private) -> None:
+    ran = install(host, TAR, "0" * 64)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"alpha-1: checksum mismatch: expected {'0' * 64}, got ")
+    assert list(host.path(ARTIFACTS).iterdir()) == [] and not host.path("/opt/upload").exists()
+
+
+def test_a_truncated_archive_leaves_nothing_that_can_be_seen(host: Private) -> None:
+    ran = install(host, TAR[:-200])
+    assert ran.returncode != 0
+    assert not host.path(f"{ARTIFACTS}/alpha-1").exists()
+    assert host.read(build()).artifacts == frozenset()
+
+
+def test_what_an_interrupted_run_left_is_cleaned_by_the_next(host: Private) -> None:
+    for left in ("alpha-1.part", "alpha-1.old"):
+        host.path(f"{ARTIFACTS}/{left}").mkdir()
+        host.path(f"{ARTIFACTS}/{left}/junk").write_text("junk")
+    assert install(host, TAR).returncode == 0
+    assert [path.name for path in host.path(ARTIFACTS).iterdir()] == ["alpha-1"]
+    assert not host.path(f"{ARTIFACTS}/alpha-1/junk").exists()
+
+
+def test_a_failed_install_gives_the_lock_back(host: Private) -> None:
+    host.path(LOCK).mkdir(parents=True)
+    install(host, TAR, "0" * 64)
+    assert not host.path(LOCK).exists()
+
+
+@pytest.mark.parametrize("damage", ["echo >>alpha", "touch extra", "rm .seal"])
+def test_a_damaged_artifact_counts_as_missing_until_it_is_installed_again(host: Private, damage: str) -> None:
+    install(host, TAR)
+    assert host.sh(f"cd {ARTIFACTS}/alpha-1 && {damage}").returncode == 0
+    assert host.read(build()).artifacts == frozenset()
+    assert install(host, TAR).returncode == 0
+    assert host.read(build()).artifacts == {"alpha-1"}
+
+
+# --- secrets
+
+
+def test_secrets_are_for_root_alone_and_arrive_byte_for_byte(host: Private) -> None:
+    value = "a b $HOME `id` # %s \\n ü'\""
+    ran = host.run("secrets", "--", "alpha/token", "beta/key", stdin=lines(value, "k"))
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    path = host.path("/etc/lgtm/secrets/alpha/token")
+    assert path.read_text() == value
+    assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_uid, path.stat().st_gid) == (0o600, 0, 0)
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)} == {0o700}
+
+
+def test_a_secret_that_others_could_read_is_mended_and_a_stale_one_removed(host: Private) -> None:
+    host.run("secrets", "--", "alpha/token", "gone/key", stdin=lines("old", "k"))
+    host.path("/etc/lgtm/secrets/alpha/token").chmod(0o644)
+    host.run("secrets", "gone/key", "--", "alpha/token", stdin=lines("new"))
+    path = host.path("/etc/lgtm/secrets/alpha/token")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o600)
+    assert listed(host, "/etc/lgtm/secrets") == {"alpha/token"}
+
+
+# --- staging
+
+
+WANTED = build(full())
+
+
+def archived(wanted: Generation) -> str:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, text in wanted.files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return base64.encodebytes(buffer.getvalue()).decode()
+
+
+def stage(host: Private, *validators: str, wanted: Generation = WANTED) -> subprocess.CompletedProcess[str]:
+    return host.run("stage", wanted.id, *validators, stdin=archived(wanted))
+
+
+def staged_well(host: Private) -> bool:
+    found = host.read(WANTED)
+    lines_ = make("web1", WANTED, found, NONCE, {}).lines()
+    return not [line for line in lines_ if line.startswith("file ")]
+
+
+def test_a_generation_is_staged_whole(host: Private) -> None:
+    ran = stage(host)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert listed(host, f"{GENERATIONS}/{WANTED.id}") == set(WANTED.files)
+    assert staged_well(host)
+
+
+def test_an_unfinished_generation_of_an_interrupted_run_is_removed(host: Private) -> None:
+    host.path(f"{GENERATIONS}/g1.part").mkdir()
+    stage(host)
+    assert [path.name for path in host.path(GENERATIONS).iterdir()] == [WANTED.id]
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        "echo >>order", "rm order", "chmod 600 order", "chown 1000 order", "touch etc/alpha/extra", "chmod 700 etc",
+        "ln -s /etc/passwd etc/alpha/planted", "ln -sf /etc/hostname order", "mkfifo etc/pipe", "touch 'a b'",
+        "touch 'ends in a blank '", "rm -r etc && ln -s /tmp etc",
+    ],
+)  # fmt: skip
+def test_drift_in_a_staged_generation_is_seen_and_mended(host: Private, drift: str) -> None:
+    stage(host)
+    assert host.sh(f"cd {GENERATIONS}/{WANTED.id} && {drift}").returncode == 0
+    assert not staged_well(host)
+    ran = stage(host)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert staged_well(host)
+    assert listed(host, f"{GENERATIONS}/{WANTED.id}") == set(WANTED.files)
+
+
+def test_a_drifted_file_is_replaced_by_rename_and_the_others_are_left_alone(host: Private) -> None:
+    stage(host)
+    order, other = (host.path(f"{GENERATIONS}/{WANTED.id}/{path}") for path in ("order", "manifest.json"))
+    order.write_text("edited")
+    before = (order.stat().st_ino, other.stat().st_ino, other.stat().st_mtime_ns)
+    with order.open() as reader:
+        stage(host)
+        assert reader.read() == "edited", "whoever has the old file open keeps it whole"
+    assert order.read_text() == WANTED.files["order"] and order.stat().st_ino != before[0]
+    assert (other.stat().st_ino, other.stat().st_mtime_ns) == before[1:]
+
+
+def test_a_planted_symlink_is_removed_and_never_followed(host: Private) -> None:
+    stage(host)
+    host.path("/opt/victim").write_text("mine")
+    host.sh(f"ln -sf /opt/victim {GENERATIONS}/{WANTED.id}/order")
+    stage(host)
+    assert host.path("/opt/victim").read_text() == "mine"
+
+
+def test_a_validator_sees_its_words_one_by_one_and_may_be_content(host: Private) -> None:
+    script = 'test "$#" = 2 && test "$1" = "a b" && test "$(id -un)" = nobody'
+    assert stage(host, "\t".join(["nobody", "sh", "-c", script, "sh", "a b", "$HOME"])).returncode == 0
+
+
+def test_a_validator_that_refuses_is_quoted_and_ends_the_run(host: Private) -> None:
+    host.path(LOCK).mkdir(parents=True)
+    ran = stage(host, "\t".join(["nobody", "/bin/sh", "-c", "echo line 3 is bad; exit 1"]))
+    assert ran.returncode == 1
+    assert ran.stderr == "sh: the new configuration was refused; nothing was switched. It says:\nline 3 is bad\n"
+    assert not host.path(LOCK).exists() and not host.path("/opt/lgtm/current").exists()
+
+
+# --- the lock
+
+
+def lock(host: Private, who: str = "anna@one", fingerprint: str = "") -> subprocess.CompletedProcess[str]:
+    wanted = fingerprint or host.read(WANTED).fingerprint
+    script = (LGTM / "host" / "read.sh").read_text()
+    return host.run("lock", wanted, "60", who, script, *arguments(WANTED), stdin=NONCE)
+
+
+def test_a_host_that_has_not_changed_is_locked_for_the_lease(host: Private) -> None:
+    ran = lock(host, "anna@one a message")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    expires, holder = host.path(f"{LOCK}/holder").read_text().rstrip().split(" ", 1)
+    assert holder == "anna@one a message" and 50 < int(expires) - time.time() <= 60
+
+
+def test_a_second_lock_ends_with_4_and_names_the_holder(host: Private) -> None:
+    lock(host, "anna@one")
+    ran = lock(host, "bert@two")
+    assert ran.returncode == 4
+    assert ran.stderr.startswith("locked by anna@one for another ")
+    assert "anna@one" in host.path(f"{LOCK}/holder").read_text()
+
+
+@pytest.mark.parametrize("left", ["1000 anna@one\n", "", None], ids=["expired", "empty", "no holder"])
+def test_a_lock_that_nobody_holds_any_more_is_taken_over(host: Private, left: str | None) -> None:
+    host.path(LOCK).mkdir(parents=True)
+    if left is not None:
+        host.path(f"{LOCK}/holder").write_text(left)
+    assert lock(host, "bert@two").returncode == 0
+    assert "bert@two" in host.path(f"{LOCK}/holder").read_text()
+    assert [path.name for path in host.path("/run/lgtm").iterdir()] == ["lock"]
+
+
+def test_a_host_that_changed_since_the_plan_is_not_locked_and_nothing_is_written(host: Private) -> None:
+    stage(host)
+    before = host.read(WANTED).fingerprint
+    host.path(f"{GENERATIONS}/{WANTED.id}/order").write_text("edited")
+    after = host.read(WANTED).fingerprint
+    ran = lock(host, fingerprint=before)
+    assert ran.returncode == 1
+    assert ran.stderr == "the host has changed since the plan was made; nothing was written, run again\n"
+    assert not host.path(LOCK).exists() and host.read(WANTED).fingerprint == after
+
+
+def test_the_lock_is_given_back(host: Private) -> None:
+    lock(host)
+    assert host.run("unlock").returncode == 0
+    assert lock(host, "bert@two").returncode == 0
+
+
+# --- all of them together
+
+
+def test_after_the_scripts_only_the_switch_is_left_to_do(host: Private) -> None:
+    one = full(volumes=full().volumes[:0])
+    body = tarred({"top/alpha": b"#!/bin/sh\n"})
+    artifact = Resolved("alpha", "1.0", "amd64", sha256(body).hexdigest(), "cache", True, False, "tar", None, None)
+    wanted = build(one, component("beta"))
+    wanted = Generation(wanted.id, wanted.components, {"alpha": artifact, "beta": artifact}, wanted.files)
+
+    prepared = host.run("prepare", "lgtm-alpha", "lgtm-beta", "--", "lgtm-alpha:0750:/opt/data/alpha", "--", *SUPPORT,
+                        stdin=lines(*SUPPORT.values()))  # fmt: skip
+    assert prepared.returncode == 0, prepared.stderr
+    assert install(host, body, name=artifact.directory).returncode == 0
+    assert host.run("secrets", "--", "alpha/token", stdin=lines("s3cret-of-alpha")).returncode == 0
+    assert stage(host, wanted=wanted).returncode == 0
+
+    todo = make("web1", wanted, host.read(wanted), NONCE, SUPPORT).lines()
+    assert {line.split()[0] for line in todo} == {"switch", "link", "restart"}
+    assert host.path("/opt/data/alpha").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_wrong_owner_is_mended_without_touching_the_data(host: Private) -> None:
+    folder = host.path("/opt/data/alpha")
+    folder.mkdir(parents=True)
+    (folder / "samples").write_text("precious")
+    before = (folder / "samples").stat()
+    assert host.run("prepare", "lgtm-alpha", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
+    assert folder.stat().st_uid != 0 and (folder / "samples").stat() == before
+

@@ -1,0 +1,150 @@
+"""Reading a host: what the lines of read.sh mean, and that the real script prints such lines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lgtm.errors import LgtmError
+from lgtm.hoststate import HostState, Process, SecretState, digest, fingerprint, parse, process_name
+from lgtm.secrets import Secret
+
+READ = Path(__file__).parents[2] / "lgtm" / "host" / "read.sh"
+
+RECORDED = """\
+os|debian|12|x86_64
+~now|1700000000|4a4d-boot
+lacks|ss
+current|g1
+pending|- g1 1700000100 4a4d-boot anna@laptop
+~lock|1700000900 anna@laptop a message
+file|g1|l|777|0:0|etc/prometheus/planted
+file|g1|d|700|0:0|etc/prometheus/rules
+mode|g1|644|0:0|order
+mode|g1|600|0:0|etc/prometheus/a b.yml
+mode|g1|644|1000:0|manifest.json
+sum|g1|aa|order
+sum|g1|bb|etc/prometheus/a b.yml
+support|cc|755:root|/usr/local/lib/lgtm/activate.sh
+support|dd|666:root|/etc/systemd/system/lgtm.target
+link|/etc/systemd/system/lgtm-mimir.service|/opt/lgtm/current/units/lgtm-mimir.service
+link|/etc/systemd/system/lgtm.target|
+artifact|prometheus-3.13.3-0123456789ab
+user|lgtm-mimir
+volume|/data/mimir|lgtm-mimir:lgtm-mimir|750|directory
+~secret|prometheus/token|600:root|ee|fresh
+~secret|redis_exporter/passwords|644:nobody|ff|
+unit|prometheus|active|/opt/lgtm/artifacts/prometheus-3.13.3-0123456789ab/prometheus
+~pid|prometheus|42
+unit|mimir|failed|
+~pid|mimir|0
+started|prometheus|11|units/lgtm-prometheus.service
+loaded|prometheus|22|etc/prometheus/prometheus.yml
+~listen|127.0.0.1:9090|users:(("prometheus",pid=42,fd=7))
+~listen|[::]:22|
+~free|1000|2000
+""".replace("|", "\t")
+
+
+@pytest.fixture(scope="module")
+def found() -> HostState:
+    return parse(RECORDED)
+
+
+def test_it_says_what_the_host_is(found: HostState) -> None:
+    assert (found.os, found.arch, found.now, found.lacks) == ("debian 12", "amd64", 1700000000, {"ss"})
+    assert found.free == (1000, 2000)
+
+
+def test_it_says_what_is_in_force_and_under_way(found: HostState) -> None:
+    assert found.current == "g1"
+    assert found.pending == "- g1 1700000100 4a4d-boot anna@laptop"
+    assert found.holder == "1700000900 anna@laptop a message"
+
+
+def test_files_are_known_by_their_sum_and_odd_ones_by_type_owner_or_mode(found: HostState) -> None:
+    assert found.sums == {"g1": {"order": "aa", "etc/prometheus/a b.yml": "bb"}}
+    odd = {"etc/prometheus/planted", "etc/prometheus/rules", "etc/prometheus/a b.yml", "manifest.json"}
+    assert found.odd == {"g1": odd}
+
+
+def test_a_support_file_with_a_wrong_mode_counts_as_another_file(found: HostState) -> None:
+    assert found.support["/usr/local/lib/lgtm/activate.sh"] == "cc"
+    assert found.support["/etc/systemd/system/lgtm.target"] == "666:root"
+
+
+def test_a_plain_file_is_a_link_to_nothing(found: HostState) -> None:
+    assert found.links["/etc/systemd/system/lgtm.target"] == ""
+    assert found.links["/etc/systemd/system/lgtm-mimir.service"].startswith("/opt/lgtm/current/")
+
+
+def test_artifacts_users_and_volumes_are_listed(found: HostState) -> None:
+    assert found.artifacts == {"prometheus-3.13.3-0123456789ab"} and found.users == {"lgtm-mimir"}
+    assert found.volumes == {"/data/mimir": ("lgtm-mimir:lgtm-mimir", "750", "directory")}
+
+
+def test_a_secret_is_fresh_when_the_running_process_has_it(found: HostState) -> None:
+    assert found.secrets == {
+        "prometheus/token": SecretState("600:root", "ee", True),
+        "redis_exporter/passwords": SecretState("644:nobody", "ff", False),
+    }
+
+
+def test_processes_come_with_what_they_were_started_from(found: HostState) -> None:
+    exe = "/opt/lgtm/artifacts/prometheus-3.13.3-0123456789ab/prometheus"
+    assert found.processes == {"prometheus": Process("active", exe), "mimir": Process("failed", "")}
+    assert found.processes["prometheus"].active and not found.processes["mimir"].active
+    assert found.started == {"prometheus": {"units/lgtm-prometheus.service": "11"}}
+    assert found.loaded == {"prometheus": {"etc/prometheus/prometheus.yml": "22"}}
+    assert found.pids == {"prometheus": 42, "mimir": 0}
+
+
+def test_listeners_come_with_the_process_that_holds_them(found: HostState) -> None:
+    holder = 'users:(("prometheus",pid=42,fd=7))'
+    assert found.listeners == (("127.0.0.1:9090", holder), ("[::]:22", ""))
+    assert (process_name(holder), process_name("")) == ("prometheus (pid 42)", "an unknown process")
+
+
+def test_a_bare_host_has_nothing() -> None:
+    bare = parse("os\tdebian\t12\taarch64\n~now\t1\tboot\ncurrent\t-\n")
+    assert bare == HostState(arch="arm64", os="debian 12", now=1, fingerprint=bare.fingerprint)
+
+
+@pytest.mark.parametrize("text", ["", "bash: read: command not found"])
+def test_output_of_something_else_is_refused_and_quoted(text: str) -> None:
+    with pytest.raises(LgtmError, match="could not be read") as error:
+        parse(text)
+    assert repr(text) in str(error.value)
+
+
+def test_the_fingerprint_ignores_what_changes_by_itself() -> None:
+    later = RECORDED.replace("1700000000", "1700009999").replace("~pid\tprometheus\t42", "~pid\tprometheus\t43")
+    assert later != RECORDED and fingerprint(later) == fingerprint(RECORDED) == parse(RECORDED).fingerprint
+
+
+@pytest.mark.parametrize(("old", "new"), [("\tactive", "\tfailed"), ("sum\tg1\taa", "sum\tg1\tab"), ("g1", "g2")])
+def test_the_fingerprint_changes_with_all_else(old: str, new: str) -> None:
+    assert fingerprint(RECORDED.replace(old, new)) != fingerprint(RECORDED)
+
+
+def test_a_secrets_digest_tells_nothing_without_the_nonce() -> None:
+    token = Secret("hunter2")
+    assert digest("one", token) != digest("two", token)
+    assert digest("one", token) == digest("one", Secret("hunter2")) != digest("one", Secret("hunter3"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as on a host")
+@pytest.mark.skipif(not shutil.which("ss"), reason="this machine has no ss")
+def test_the_real_script_prints_what_parse_reads() -> None:
+    ran = subprocess.run(
+        ["sh", "-c", READ.read_text(), "read", "g0", "/tmp"],
+        input="n0nce\n", capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    here = parse(ran.stdout)
+    assert here.now > 1_700_000_000 and here.os.split()[0]
+    assert here.volumes["/tmp"] == ("root:root", "1777", "directory")
+    assert len(here.free) in (1, 2)

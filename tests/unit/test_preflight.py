@@ -1,0 +1,61 @@
+"""Preflight: every reason not to deploy, as sentences that name host, value and remedy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from examples import build, converged, full
+
+from lgtm.hoststate import HostState
+from lgtm.preflight import findings
+from lgtm.settings import SiteSettings
+from lgtm.site import Node, Site
+
+NOW = 1_700_000_000
+WANTED = build(full())
+NODE = Node("web1", SiteSettings(environment="test"), {})
+SITE = Site((NODE,), NODE, {}, {}, Path("/"))
+HERE = replace(converged(WANTED), now=NOW)
+NGINX = ("127.0.0.1:9001", 'users:(("nginx",pid=7,fd=5))')
+
+
+def found(**parts: Any) -> list[str]:
+    return findings(SITE, WANTED, replace(HERE, **parts), NOW)
+
+
+def test_a_good_host_has_no_findings() -> None:
+    assert found() == []
+
+
+def test_a_bare_host_has_no_findings_either() -> None:
+    assert findings(SITE, WANTED, HostState(now=NOW), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"lacks": frozenset({"curl"})}, "web1: curl is missing; install it"),
+        ({"arch": "arm64"}, "web1: is arm64, but its artifacts are for amd64; set arch"),
+        ({"now": NOW + 31}, "web1: clock is 31 s away from this machine's, clock_skew_max = 30; set up NTP"),
+        ({"now": NOW - 31}, "web1: clock is 31 s away"),
+        ({"pending": "- g1"}, "web1: a switch is under way (- g1); wait until it has reverted by itself"),
+        ({"volumes": {"/data/alpha": ("a:a", "644", "regular file")}}, "web1: /data/alpha is a regular file, not a"),
+        ({"processes": {}, "listeners": (NGINX,)}, "web1: alpha_http_port = 9001 is taken by nginx (pid 7);"),
+    ],
+    ids=["tool", "architecture", "clock ahead", "clock behind", "pending", "volume", "port"],
+)
+def test_each_reason_is_one_sentence(parts: dict[str, Any], said: str) -> None:
+    (sentence,) = found(**parts)
+    assert sentence.startswith(said)
+
+
+@pytest.mark.parametrize("now", [NOW - 30, NOW, NOW + 30])
+def test_a_clock_may_be_as_wrong_as_the_setting_allows(now: int) -> None:
+    assert found(now=now) == []
+
+
+def test_every_reason_is_told_at_once() -> None:
+    assert len(found(lacks=frozenset({"curl", "ss"}), arch="arm64", now=0)) == 4

@@ -1,0 +1,91 @@
+"""The topology: who listens where, and who is found at which address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lgtm.errors import Refusal
+from lgtm.settings import PortNumber, ServiceSettings, SiteSettings
+from lgtm.site import Node, Scrape, Site
+
+USES = {"store": (), "writer": ("store",), "watcher": ("*",), "idle": ()}
+
+
+class Common(ServiceSettings):
+    version: str = "1"
+    http_port: PortNumber = 9000
+    grpc_port: PortNumber = 9001
+
+
+def node(name: str, *services: str, address: str | None = None) -> Node:
+    return Node(
+        name, SiteSettings(environment="test", private_address=address), {one: Common() for one in services}
+    )
+
+
+def site(*nodes: Node) -> Site:
+    return Site(nodes, nodes[0], USES, {name: Scrape() for name in USES}, Path("/"))
+
+
+def test_what_only_its_own_host_uses_listens_on_loopback() -> None:
+    assert site(node("a", "store", "writer", "watcher", address="192.0.2.1")).address("store") == "127.0.0.1"
+
+
+@pytest.mark.parametrize("user", ["writer", "watcher"])
+def test_what_a_peer_uses_listens_on_its_own_hosts_private_address(user: str) -> None:
+    a, b = node("a", "store", address="192.0.2.1"), node("b", user, address="192.0.2.2")
+    here = site(a, b)
+    assert here.address("store") == "192.0.2.1"
+    assert here.at(b).address("store", a) == "192.0.2.1"
+    assert here.at(b).address(user) == "127.0.0.1"
+
+
+def test_what_no_peer_uses_listens_on_loopback() -> None:
+    assert site(node("a", "store"), node("b", "idle")).address("store") == "127.0.0.1"
+
+
+def test_one_service_on_two_hosts_is_judged_on_each_alone() -> None:
+    a, b = node("a", "idle", "watcher", address="192.0.2.1"), node("b", "idle", address="192.0.2.2")
+    here = site(a, b)
+    assert (here.address("idle", a), here.address("idle", b)) == ("127.0.0.1", "192.0.2.2")
+
+
+def test_a_host_without_private_address_cannot_serve_its_peers() -> None:
+    with pytest.raises(Refusal, match=r"^a: store is used from b, but private_address is not set; give the host"):
+        site(node("a", "store"), node("b", "writer")).address("store")
+
+
+def test_nobody_ever_listens_on_every_address() -> None:
+    nodes = (node("a", "store", "watcher", address="192.0.2.1"), node("b", "writer", address="192.0.2.2"))
+    here = site(*nodes)
+    assert "0.0.0.0" not in {here.address(service, one) for one in nodes for service in one.services}
+
+
+def test_the_one_host_of_a_service_is_found_or_is_none() -> None:
+    a, b = node("a", "idle"), node("b", "store")
+    assert site(a, b).the("store") == b
+    assert site(a, b).the("writer") is None
+
+
+def test_two_hosts_of_a_service_that_is_alone_are_refused_by_name() -> None:
+    with pytest.raises(Refusal, match=r"^a, b: store is on 2 hosts, but one is all there can be"):
+        site(node("a", "store"), node("b", "store")).the("store")
+
+
+def test_a_port_is_the_setting_at_the_services_address() -> None:
+    here = site(node("a", "store", address="192.0.2.1"), node("b", "writer"))
+    assert (here.target("store"), here.target("store", "grpc")) == ("192.0.2.1:9000", "192.0.2.1:9001")
+    assert here.url("store", "/ready") == "http://192.0.2.1:9000/ready"
+
+
+def test_hosts_and_services_are_listed_in_a_fixed_order() -> None:
+    a, b = node("a", "writer", "idle"), node("b", "store", "idle")
+    assert site(b, a).carrying("idle") == (b, a)
+    assert site(b, a).services == ("idle", "store", "writer")
+
+
+def test_seen_from_another_host_the_site_is_the_same() -> None:
+    a, b = node("a", "store"), node("b", "idle")
+    assert site(a, b).at(b).here == b and site(a, b).at(b).nodes == (a, b)
