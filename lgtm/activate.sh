@@ -120,7 +120,7 @@ point() { # generation id, or - for none
 
 link() { # unit links and members of lgtm.target: those of `current`, and no others
 	mkdir -p "$systemd/lgtm.target.wants"
-	for path in "$systemd"/lgtm-*.service "$systemd"/lgtm.target.wants/*; do
+	for path in "$systemd"/lgtm-*.service "$systemd"/*.wants/lgtm-*.service; do
 		[ -L "$path" ] || continue
 		service=${path##*/lgtm-}
 		[ "$service" = recover.service ] && continue

@@ -10,15 +10,15 @@ script=$4
 shift 4
 lock=/run/lgtm/lock
 mkdir -p /run/lgtm /opt/lgtm/generations /opt/lgtm/artifacts
-if ! mkdir "$lock" 2>/dev/null; then
-	read -r expires holder <"$lock/holder" || expires=0
-	if [ "$(date +%s)" -lt "$expires" ]; then
-		echo "locked by $holder for another $((expires - $(date +%s))) s" >&2
-		exit 4
-	fi
-	mv -T "$lock" "$lock.dead.$$" && rm -rf "$lock.dead.$$" && mkdir "$lock" || exit 4
+exec 9>/run/lgtm/mutex # the lock is a lease with a name in it; the mutex makes looking and taking one step
+flock 9
+if read -r expires holder 2>/dev/null <"$lock/holder" && [ "$(date +%s)" -lt "$expires" ]; then
+	echo "locked by $holder for another $((expires - $(date +%s))) s" >&2
+	exit 4
 fi
+mkdir -p "$lock"
 echo "$(($(date +%s) + lease)) $who" >"$lock/holder"
+exec 9>&-
 now=$(sh -c "$script" read "$@" | grep -v '^~' | sha256sum | cut -c 1-64)
 if [ "$now" != "$fingerprint" ]; then
 	rm -rf "$lock"

@@ -15,8 +15,12 @@ if [ -d "$generation" ]; then
 	find "$generation" -mindepth 1 ! -type d ! -type f -exec rm -f {} +
 	find "$generation" -type d ! -perm 755 -exec chmod 755 {} +
 	cd "$work"
+	find . -mindepth 1 -type d | while IFS= read -r folder; do
+		if [ -f "$generation/$folder" ]; then rm -f "$generation/$folder"; fi
+	done
 	find . -type f | while IFS= read -r file; do
 		cmp -s "$file" "$generation/$file" && [ "$(stat -c %a:%u:%g "$generation/$file")" = 644:0:0 ] && continue
+		if [ -d "$generation/$file" ]; then rm -rf "${generation:?}/$file"; fi
 		mkdir -p "$(dirname "$generation/$file")"
 		mv -T "$file" "$generation/$file"
 		touch "$generation/$file"

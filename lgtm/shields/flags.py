@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
+from pyinfra.connectors.ssh import ConnectorData
 
 from lgtm.clivalue import CliValue
 from lgtm.errors import Usage
@@ -18,6 +19,8 @@ REFUSED_FLAGS = {
     "use_sudo_password": NOPASSWD,
     "same_sudo_password": NOPASSWD,
 }
+
+_NOT_TEXT = {name for name, kind in get_type_hints(ConnectorData).items() if kind is not str}  # such as ssh_port
 
 
 def refuse_flags() -> None:
@@ -37,7 +40,8 @@ def data_stays_as_typed() -> None:
             if "=" not in argument:
                 raise Usage(f"--data {argument}: expected key=value")
         typed = dict(argument.split("=", 1) for argument in data)
-        # pyinfra's own arguments are no settings of ours: as a string, `_sudo=false` would switch sudo on.
+        # pyinfra's own arguments are no settings of ours: as a string, `_sudo=false` would switch sudo on,
+        # and its connector refuses `ssh_port=22`.
         guessed = [key for key in typed if key.startswith("_") or key in _NOT_TEXT]
         theirs = original([f"{key}={typed[key]}" for key in guessed], *ssh)
         return {**{key: CliValue(value) for key, value in typed.items()}, **theirs}

@@ -90,7 +90,7 @@ def test_a_rejected_reload_goes_back_and_says_why(converged: Site, host: Host) -
     converged.deployed()
     before, processes = current(host), pids(host)
     said = sh(host, """cd /opt/lgtm/generations; cp -r "$(basename $(readlink ../current))" gbroken
-        sed -i 's/alertmanager/mimir/' gbroken/etc/prometheus/prometheus.yml
+        sed -i 's/job_name: .alertmanager.$/job_name: mimir/' gbroken/etc/prometheus/prometheus.yml
         A=/usr/local/lib/lgtm/activate.sh; $A arm gbroken 60 tester && $A flip gbroken 2>&1; echo exit=$?""")  # fmt: skip
     assert said.endswith("exit=1"), said
     assert "prometheus did not take its new configuration" in said

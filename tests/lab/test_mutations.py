@@ -16,9 +16,19 @@ from lab.machines import Lab
 PROMETHEUS = "templates/prometheus/prometheus.yml"
 MUTATIONS = {
     "no remote_write": (PROMETHEUS, "{% if push %}", "{% if not push %}", "Mimir takes what Prometheus sends"),
-    "a wrong Mimir path": ("tasks/prometheus.py", '"/api/v1/push"', '"/api/v1/write"', "Mimir takes what Prometheus sends"),
+    "a wrong Mimir path": (
+        "tasks/prometheus.py",
+        '"/api/v1/push"',
+        '"/api/v1/write"',
+        "Mimir takes what Prometheus sends",
+    ),
     "no external labels": (PROMETHEUS, "{{ labels | yaml }}", "{}", "says Mimir"),
-    "a scrape job missing": (PROMETHEUS, "{% for job in jobs %}", "{% for job in jobs if job.name != 'mimir' %}", "mimir"),
+    "a scrape job missing": (
+        PROMETHEUS,
+        "{% for job in jobs %}",
+        "{% for job in jobs if job.name != 'mimir' %}",
+        "mimir",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from conftest import ROOT, Site, active, sh
 
 from lab.machines import Host
 
-MODULE = '''
+MODULE = """
 from lgtm.checks import ready
 from lgtm.component import Artifact, Component, ConfigFile, Port, Unit, Volume
 from lgtm.settings import PortNumber, ServiceSettings
@@ -36,7 +36,7 @@ def component(settings, site):
 
 def checks(settings, site):
     return [ready("hello", site.url("hello", "/"))]
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,11 @@ def site(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Site:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hello-lgtm\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[lgtm.tasks]\nhello = hello_lgtm\n")
-    env = {"PYTHONPATH": str(folder), "LGTM_BINARIES": str(_binaries(folder / "binaries")), "LGTM_CACHE": str(folder / "cache")}
+    env = {
+        "PYTHONPATH": str(folder),
+        "LGTM_BINARIES": str(_binaries(folder / "binaries")),
+        "LGTM_CACHE": str(folder / "cache"),
+    }
     return Site(tmp_path_factory.mktemp("site"), {host: ("hello",)}, env=env)
 
 

@@ -69,7 +69,9 @@ def test_nobody_commits_and_the_host_goes_back_by_itself(converged: Site, host: 
     assert refused.code == 3, refused.text
     assert "a switch is under way" in refused.text
     until = time.monotonic() + 15
-    while sh(host, "test -e /opt/lgtm/pending -o -e /opt/lgtm/reverting && echo yes || true") and time.monotonic() < until:
+    while (
+        sh(host, "test -e /opt/lgtm/pending -o -e /opt/lgtm/reverting && echo yes || true") and time.monotonic() < until
+    ):
         time.sleep(0.1)
     assert current(host) == before
     assert "nobody committed within 2 s" in sh(host, "tail -n 1 /opt/lgtm/log")

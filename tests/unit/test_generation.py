@@ -82,9 +82,7 @@ def test_two_services_on_one_port_are_refused_with_both_settings() -> None:
     clash = component("beta", ports=(Port("grpc", 9001, "192.0.2.1"),))
     with pytest.raises(Refusal) as error:
         build(component("alpha"), clash)
-    assert str(error.value) == (
-        "web1: alpha_http_port and beta_grpc_port are both 9001; give one of them another port"
-    )
+    assert str(error.value) == ("web1: alpha_http_port and beta_grpc_port are both 9001; give one of them another port")
 
 
 def test_one_service_cannot_use_a_port_twice() -> None:

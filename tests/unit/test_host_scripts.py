@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -338,7 +339,25 @@ def test_a_lock_that_nobody_holds_any_more_is_taken_over(host: Private, left: st
         host.path(f"{LOCK}/holder").write_text(left)
     assert lock(host, "bert@two").returncode == 0
     assert "bert@two" in host.path(f"{LOCK}/holder").read_text()
-    assert [path.name for path in host.path("/run/lgtm").iterdir()] == ["lock"]
+
+
+def test_of_many_that_want_an_expired_lock_one_gets_it(host: Private) -> None:
+    host.path(LOCK).mkdir(parents=True)
+    host.path(f"{LOCK}/holder").write_text("1000 anna@one\n")
+    with ThreadPoolExecutor() as pool:
+        codes = list(pool.map(lambda number: lock(host, f"run@{number}").returncode, range(8)))
+    assert sorted(codes) == [0] + [4] * 7
+
+
+def test_a_directory_planted_where_a_file_belongs_and_the_reverse_are_mended(host: Private) -> None:
+    stage(host)
+    root = host.path(f"{GENERATIONS}/{WANTED.id}")
+    (root / "order").unlink()
+    (root / "order").mkdir()
+    shutil.rmtree(root / "etc")
+    (root / "etc").write_text("planted")
+    assert stage(host).returncode == 0
+    assert staged_well(host)
 
 
 def test_a_host_that_changed_since_the_plan_is_not_locked_and_nothing_is_written(host: Private) -> None:
@@ -387,4 +406,3 @@ def test_a_wrong_owner_is_mended_without_touching_the_data(host: Private) -> Non
     before = (folder / "samples").stat()
     assert host.run("prepare", "lgtm-alpha", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
     assert folder.stat().st_uid != 0 and (folder / "samples").stat() == before
-

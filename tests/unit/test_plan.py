@@ -61,9 +61,7 @@ def _stage(todo: Plan, found: HostState) -> HostState:
     if not todo.stages:
         return found
     wanted = todo.generation
-    return replace(
-        found, sums={**found.sums, wanted.id: sums(wanted)}, odd={**found.odd, wanted.id: frozenset()}
-    )
+    return replace(found, sums={**found.sums, wanted.id: sums(wanted)}, odd={**found.odd, wanted.id: frozenset()})
 
 
 def _activate(todo: Plan, found: HostState) -> HostState:
@@ -444,9 +442,7 @@ def stopped(*listeners: tuple[str, str], **parts: Any) -> HostState:
 @pytest.mark.parametrize("address", ["127.0.0.1:9001", "*:9001", "[::]:9001"])
 def test_a_port_that_a_stranger_holds_is_named_with_its_holder(address: str) -> None:
     (sentence,) = foreign_listeners(WANTED, stopped((address, NGINX)))
-    assert sentence == (
-        "alpha_http_port = 9001 is taken by nginx (pid 7); end that process or give alpha another port"
-    )
+    assert sentence == ("alpha_http_port = 9001 is taken by nginx (pid 7); end that process or give alpha another port")
 
 
 @pytest.mark.parametrize(

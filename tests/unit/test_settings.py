@@ -72,7 +72,7 @@ def test_durations_are_written_as_prometheus_writes_them(text: str, length: floa
 
 @pytest.mark.parametrize("text", ["30", "30 d", "d", "", "-1d", "1.5h", "30d\n", "1month"])
 def test_anything_else_is_no_duration(text: str) -> None:
-    said = f"web1: demo_retention = {text!r} must be a duration such as \"30s\", \"12h\" or \"30d\""
+    said = f'web1: demo_retention = {text!r} must be a duration such as "30s", "12h" or "30d"'
     assert refused(retention=text) == said
 
 

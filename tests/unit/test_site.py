@@ -20,9 +20,7 @@ class Common(ServiceSettings):
 
 
 def node(name: str, *services: str, address: str | None = None) -> Node:
-    return Node(
-        name, SiteSettings(environment="test", private_address=address), {one: Common() for one in services}
-    )
+    return Node(name, SiteSettings(environment="test", private_address=address), {one: Common() for one in services})
 
 
 def site(*nodes: Node) -> Site:
