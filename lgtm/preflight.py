@@ -25,7 +25,11 @@ def _findings(site: Site, wanted: Generation, found: HostState, now: int) -> lis
     if skew > limit:
         problems.append(f"clock is {skew} s away from this machine's, clock_skew_max = {limit}; set up NTP there")
     if found.pending:
-        problems.append(f"a switch is under way ({found.pending}); wait until it has reverted by itself, run again")
+        _, to, deadline, _, who = found.pending.split(maxsplit=4)
+        left = max(0, int(deadline) - found.now)
+        problems.append(
+            f"a switch to {to} by {who} is under way; it commits or goes back within {left} s, run again then"
+        )
     for path, (_, _, kind) in sorted(found.volumes.items()):
         if kind != "directory":
             problems.append(f"{path} is a {kind}, not a directory; move it away")

@@ -16,7 +16,8 @@ def say(sentence: object, host: Any = None) -> None:
     """Print a sentence in red on stderr, each line behind its host."""
     prefix = host.print_prefix if host is not None else ""  # pyinfra's `host` has no truth value
     for line in str(sentence).splitlines():
-        click.echo(f"    {prefix}{click.style(line, 'red')}", err=True)
+        said = line.removeprefix(f"{host.name}: ") if host is not None else line
+        click.echo(f"    {prefix}{click.style(said, 'red')}", err=True)
 
 
 def errors_are_sentences() -> None:

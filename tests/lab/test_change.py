@@ -38,8 +38,8 @@ def test_an_extra_target_is_scraped_after_a_reload(converged: Site, host: Host) 
     run = converged.deployed(prometheus_extra_targets=extra)
     assert kinds(run) == ([], ["prometheus"])
     assert pids(host) == processes
-    wait = "for i in $(seq 50); do curl -s 127.0.0.1:9090/api/v1/query?query=up | grep -q '\"own\"' && echo up && break; sleep 0.1; done"
-    assert sh(host, wait) == "up"
+    query = "curl -s 127.0.0.1:9090/api/v1/query?query=up"
+    assert sh(host, f"for i in $(seq 50); do {query} | grep -q '\"own\"' && echo up && break; sleep 0.1; done") == "up"
 
 
 def test_an_extra_target_can_be_given_on_the_command_line(converged: Site, host: Host) -> None:
@@ -91,7 +91,8 @@ def test_a_rejected_reload_goes_back_and_says_why(converged: Site, host: Host) -
     before, processes = current(host), pids(host)
     said = sh(host, """cd /opt/lgtm/generations; cp -r "$(basename $(readlink ../current))" gbroken
         sed -i 's/job_name: .alertmanager.$/job_name: mimir/' gbroken/etc/prometheus/prometheus.yml
-        A=/usr/local/lib/lgtm/activate.sh; $A arm gbroken 60 tester && $A flip gbroken 2>&1; echo exit=$?""")  # fmt: skip
+        A=/usr/local/lib/lgtm/activate.sh
+        $A arm gbroken 60 tester && $A flip gbroken 2>&1; echo exit=$?""")  # fmt: skip
     assert said.endswith("exit=1"), said
     assert "prometheus did not take its new configuration" in said
     assert "found multiple scrape configs with job name" in said  # Prometheus' own words

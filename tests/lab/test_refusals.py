@@ -75,7 +75,7 @@ def test_wrong_settings_are_refused(site: Site, host: Host, what: str) -> None:
 def test_a_wrong_value_on_the_command_line_is_refused(site: Site, host: Host) -> None:
     run = site.deploy("--data", "mimir_max_series=123e4567")
     assert run.code == 3, run.text
-    assert f"{host.name}: mimir_max_series = '123e4567' must be a valid integer" in run.text
+    assert f"[{host.name}] mimir_max_series = '123e4567' must be a valid integer" in run.text
 
 
 def test_every_wrong_setting_is_named_at_once(site: Site) -> None:
@@ -87,14 +87,14 @@ def test_every_wrong_setting_is_named_at_once(site: Site) -> None:
 def test_a_group_without_a_task_module_is_refused(site: Site, host: Host, tmp_path: Path) -> None:
     run = Site(tmp_path, {host: ("promtheus",)}).deploy()
     assert run.code == 3, run.text
-    assert f"{host.name}: group promtheus has no task module; did you mean prometheus?" in run.text
+    assert f"[{host.name}] group promtheus has no task module; did you mean prometheus?" in run.text
 
 
 def test_a_missing_secret_is_refused(copy: Site, host: Host) -> None:
     edit(copy, "STAGING_BEARER_TOKEN", "")
     run = copy.deploy()
     assert run.code == 3, run.text
-    assert f"{host.name}: prometheus needs STAGING_BEARER_TOKEN; add STAGING_BEARER_TOKEN=… to .env.lab" in run.text
+    assert f"[{host.name}] prometheus needs STAGING_BEARER_TOKEN; add STAGING_BEARER_TOKEN=… to .env.lab" in run.text
 
 
 def test_a_placeholder_for_a_secret_is_refused(copy: Site) -> None:
@@ -127,7 +127,7 @@ def test_a_port_taken_by_a_foreign_process_is_refused(site: Site, host: Host) ->
     finally:
         sh(host, "systemctl stop foreign")
     assert run.code == 3, run.text
-    assert f"{host.name}: prometheus_http_port = 9090 is taken by systemd-socket" in run.text
+    assert f"[{host.name}] prometheus_http_port = 9090 is taken by systemd-socket" in run.text
 
 
 def test_a_tampered_artifact_is_refused(site: Site, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_tampered_artifact_is_refused(site: Site, tmp_path: Path) -> None:
 def test_an_unreachable_host_fails_the_run_and_is_named(site: Site, host: Host) -> None:
     run = site.deploy("--data", "ssh_port=23")
     assert run.code == 1, run.text
-    assert f"{host.name}: cannot connect as operator to {host.address}:23" in run.text
+    assert f"cannot connect as operator to {host.address}:23" in run.text
 
 
 @pytest.mark.parametrize("flag", ["--no-wait", "--serial"])

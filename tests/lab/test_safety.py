@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import HOSTS, Site, active, current, pids, sh
+from conftest import Site, active, current, pids, sh
 
 from lab.machines import Host
 
@@ -62,12 +62,13 @@ def test_a_service_that_does_not_become_ready_goes_back(converged: Site, host: H
 
 
 def test_nobody_commits_and_the_host_goes_back_by_itself(converged: Site, host: Host) -> None:
+    converged.deployed()
     before, other = current(host), generation_with(converged, node_exporter_log_level="debug")
     sh(host, f"{ACTIVATE} arm {other} 2 tester && {ACTIVATE} flip {other}")
     assert current(host) == other
     refused = converged.deploy(node_exporter_log_level="warn")
     assert refused.code == 3, refused.text
-    assert "a switch is under way" in refused.text
+    assert "is under way; it commits or goes back" in refused.text
     until = time.monotonic() + 15
     while (
         sh(host, "test -e /opt/lgtm/pending -o -e /opt/lgtm/reverting && echo yes || true") and time.monotonic() < until
@@ -83,6 +84,7 @@ def test_nobody_commits_and_the_host_goes_back_by_itself(converged: Site, host: 
 
 
 def test_a_controller_killed_after_the_switch_leaves_an_armed_timer(converged: Site, host: Host) -> None:
+    converged.deployed()
     before = current(host)
     inventory = converged.folder / "lab.py"
     inventory.write_text(converged._inventory({"node_exporter_log_level": "debug"}))
@@ -102,8 +104,8 @@ def test_a_reboot_before_the_commit_goes_back(converged: Site, host: Host) -> No
     before, other = current(host), generation_with(converged, node_exporter_log_level="debug")
     sh(host, f"{ACTIVATE} arm {other} 600 tester && {ACTIVATE} flip {other}")
     host.reboot()
-    wait = "for i in $(seq 100); do systemctl -q is-active lgtm.target && curl -sf 127.0.0.1:9090/-/ready && break; sleep 0.1; done"
-    sh(host, f"{wait}; true")
+    ready = "systemctl -q is-active lgtm.target && curl -sf 127.0.0.1:9090/-/ready"
+    sh(host, f"for i in $(seq 100); do {ready} && break; sleep 0.1; done; true")
     assert current(host) == before
     assert "rebooted before the switch was committed" in sh(host, "tail -n 1 /opt/lgtm/log")
     assert active(host) == {"prometheus": "active", "node_exporter": "active"}
@@ -121,7 +123,7 @@ def test_a_held_lock_stops_the_run_and_names_its_holder(converged: Site, host: H
     before = current(host)
     run = converged.deploy(node_exporter_log_level="debug")
     assert run.code == 4, run.text
-    assert f"lab{HOSTS[1]}: locked by anna@laptop for a test" in run.text
+    assert f"[{host.name}] locked by anna@laptop for a test" in run.text
     assert current(host) == before
     assert "anna@laptop" in sh(host, "cat /run/lgtm/lock/holder")
 

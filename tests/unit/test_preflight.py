@@ -41,7 +41,10 @@ def test_a_bare_host_has_no_findings_either() -> None:
         ({"arch": "arm64"}, "web1: is arm64, but its artifacts are for amd64; set arch"),
         ({"now": NOW + 31}, "web1: clock is 31 s away from this machine's, clock_skew_max = 30; set up NTP"),
         ({"now": NOW - 31}, "web1: clock is 31 s away"),
-        ({"pending": "- g1"}, "web1: a switch is under way (- g1); wait until it has reverted by itself"),
+        (
+            {"pending": "- g1 0 boot anna@one hotfix"},
+            "web1: a switch to g1 by anna@one hotfix is under way; it commits",
+        ),
         ({"volumes": {"/data/alpha": ("a:a", "644", "regular file")}}, "web1: /data/alpha is a regular file, not a"),
         ({"processes": {}, "listeners": (NGINX,)}, "web1: alpha_http_port = 9001 is taken by nginx (pid 7);"),
     ],
