@@ -62,7 +62,7 @@ owes_restart() {
 
 owes_reload() { [ "$(sums "$1" reload-file)" != "$(cat "$run/$1.loaded" 2>/dev/null)" ]; }
 
-journal() { journalctl --no-pager --output=cat --unit="$(unit "$1")" --since="@$began" 2>/dev/null | tail -n 15 >&2; }
+journal() { journalctl --no-pager --output=cat --unit="$(unit "$1")" --since="@$began" 2>/dev/null | tail -n 25 >&2; }
 
 await() { # service: until its readiness endpoint answers 200; a crash loop ends the wait
 	card "$1" ready | while read -r seconds url; do
@@ -105,7 +105,10 @@ reload() { # service: confirmed by its own metrics, since a signal tells nothing
 			fi
 			sleep 0.1
 		done
-	done || return 1
+	done || {
+		rm -f "$run/$1.loaded" # so that going back reloads it too: it would report its last reload as failed for ever
+		return 1
+	}
 	sums "$1" reload-file >"$run/$1.loaded"
 	say "reloaded $1"
 }
@@ -125,7 +128,7 @@ link() { # unit links and members of lgtm.target: those of `current`, and no oth
 		service=${path##*/lgtm-}
 		[ "$service" = recover.service ] && continue
 		order | grep -qx "${service%.service}" && continue
-		[ "${path%/*}" = "$systemd" ] && systemctl stop "${path##*/}"
+		[ "${path%/*}" = "$systemd" ] && systemctl stop "${path##*/}" 2>/dev/null
 		rm -f "$path"
 	done
 	for service in $(order); do

@@ -115,9 +115,14 @@ def _run(name: str, arguments: list[str], stdin: str) -> None:
 
 def _install(artifacts: tuple[Resolved, ...], store: Store) -> None:
     """One artifact is unpacked while the next is on its way."""
-    unpacking = [gevent.spawn(_unpack, ctx_host.get(), artifact, *_deliver(artifact, store)) for artifact in artifacts]
-    for greenlet in gevent.joinall(unpacking):
-        greenlet.get()
+    host = ctx_host.get()
+    try:
+        unpacking = [gevent.spawn(_unpack, host, artifact, *_deliver(artifact, store)) for artifact in artifacts]
+        for greenlet in gevent.joinall(unpacking):
+            greenlet.get()
+    except Exception:
+        remote.run(host, "unlock")  # a script that fails gives the lock back by itself; a failure here does not
+        raise
 
 
 def _deliver(artifact: Resolved, store: Store) -> tuple[str, str]:

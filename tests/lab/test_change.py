@@ -109,7 +109,7 @@ def test_a_configuration_that_its_program_refuses_is_never_switched_to(converged
     before, processes = current(host), pids(host)
     run = converged.deploy(prometheus_extra_targets=[{"job": "own", "targets": ["http://127.0.0.1:9100/x"]}])
     assert run.code == 1, run.text
-    assert "lab2: promtool: the new configuration was refused; nothing was switched" in run.text
+    assert "promtool: the new configuration was refused; nothing was switched" in run.text
     assert "is not a valid hostname" in run.text
     assert current(host) == before
     assert pids(host) == processes

@@ -57,14 +57,14 @@ DRIFTS = {
         "artifact  node_exporter-",
     ),
     "a process that is not the deployed binary": (
-        "mkdir -p /run/systemd/system/lgtm-node_exporter.service.d && cp /opt/lgtm/artifacts/node_exporter-*/node_exporter"
-        " /usr/bin/foreign && printf '[Service]\nExecStart=\nExecStart=/usr/bin/foreign --web.listen-address=127.0.0.1:9100\n'"
+        "mkdir -p /run/systemd/system/lgtm-node_exporter.service.d && cp /opt/lgtm/artifacts/node_exporter-*/node_exporter"  # noqa: E501
+        " /usr/bin/foreign && printf '[Service]\nExecStart=\nExecStart=/usr/bin/foreign --web.listen-address=127.0.0.1:9100\n'"  # noqa: E501
         " >/run/systemd/system/lgtm-node_exporter.service.d/x.conf && systemctl daemon-reload &&"
         " systemctl restart lgtm-node_exporter && rm -r /run/systemd/system/lgtm-node_exporter.service.d &&"
         " systemctl daemon-reload",
         "restart   node_exporter: runs /usr/bin/foreign",
     ),
-    "a killed process": ("systemctl kill -s KILL lgtm-redis_exporter; systemctl stop lgtm-redis_exporter", "restart   redis_exporter: is"),
+    "a killed process": ("systemctl kill -s KILL lgtm-redis_exporter; systemctl stop lgtm-redis_exporter", "restart   redis_exporter: is"),  # noqa: E501
 }  # fmt: skip
 
 
@@ -78,7 +78,7 @@ BATCHES = (
     ("a hand-edited configuration", "a deleted configuration", "another mode", "another owner of a configuration",
      "an extra file", "an extra link", "another owner of the data", "another mode of the data", "a readable secret"),
     ("a stopped unit", "a masked unit", "a deleted secret", "an edited activate.sh"),
-    ("a disabled unit", "a changed secret", "a secret of nobody's", "an artifact with another binary", "a killed process"),
+    ("a disabled unit", "a changed secret", "a secret of nobody's", "an artifact with another binary", "a killed process"),  # noqa: E501
     ("a process that is not the deployed binary",),
 )  # fmt: skip
 

@@ -48,17 +48,17 @@ def edit(site: Site, old: str, new: str) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "an unknown setting": ({"prometheus_retension": "30d"}, "unknown setting prometheus_retension; did you mean prometheus_retention?"),
-    "a wrong prefix": ({"prometeus_retention": "30d"}, "unknown setting prometeus_retention; did you mean prometheus_retention?"),
+    "an unknown setting": ({"prometheus_retension": "30d"}, "unknown setting prometheus_retension; did you mean prometheus_retention?"),  # noqa: E501
+    "a wrong prefix": ({"prometeus_retention": "30d"}, "unknown setting prometeus_retention; did you mean prometheus_retention?"),  # noqa: E501
     "a mistyped value": ({"mimir_max_series": "many"}, "mimir_max_series = 'many' must be a valid integer"),
-    "a wrong duration": ({"prometheus_retention": "30 days"}, "prometheus_retention = '30 days' must be a duration such as"),
+    "a wrong duration": ({"prometheus_retention": "30 days"}, "prometheus_retention = '30 days' must be a duration such as"),  # noqa: E501
     "a port out of range": ({"mimir_http_port": 70000}, "mimir_http_port = 70000 must be less than or equal to 65535"),
     "two services on one port": (
         {"alertmanager_http_port": 9090},
         "alertmanager_http_port and prometheus_http_port are both 9090; give one of them another port",
     ),
     "a stand-in where only locked artifacts are accepted": ({"allow_unlocked": False}, "allow_unlocked is False"),
-    "a password in an address": ({"redis_exporter_redis_url": "redis://u:p@127.0.0.1:6379"}, "redis_exporter_redis_url"),
+    "a password in an address": ({"redis_exporter_redis_url": "redis://u:p@127.0.0.1:6379"}, "redis_exporter_redis_url"),  # noqa: E501
 }  # fmt: skip
 
 
