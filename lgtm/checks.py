@@ -72,6 +72,8 @@ def judge(host: str, service: str, check: Check, answer: Answer) -> Result:
         return Result(host, service, check, True, check.judge(answer))
     except Bad as finding:
         return Result(host, service, check, False, str(finding))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it answers, but something else than asked
+        return Result(host, service, check, False, f"HTTP {answer.status}, unexpected: {answer.body[:120]!r}")
 
 
 def ready(service: str, url: str, patience: int = 60) -> Check:
@@ -88,10 +90,9 @@ def _answers_200(answer: Answer) -> str:
     return "200"
 
 
-def series(answer: Answer) -> list[dict[str, Any]]:
-    """The series of a Prometheus query's answer. Raises Bad for an error."""
-    data = answer.json()
-    if answer.status != 200 or data.get("status") != "success":
-        raise Bad(f"HTTP {answer.status}: {data.get('error', answer.body[:200])}")
-    found: list[dict[str, Any]] = data["data"]["result"]
-    return found
+def data_of(answer: Answer) -> Any:
+    """The `data` of an answer of Prometheus' HTTP API, which Mimir speaks too. Raises Bad for an error."""
+    answered = answer.json()
+    if answer.status != 200 or answered.get("status") != "success":
+        raise Bad(f"HTTP {answer.status}: {answered.get('error', answer.body[:200])}")
+    return answered["data"]

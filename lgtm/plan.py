@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lgtm.artifacts import Resolved
-from lgtm.component import SECRETS, Component, Volume, unit_name
+from lgtm.component import Component, Volume, unit_name
 from lgtm.generation import Generation, sha256
 from lgtm.hoststate import HostState, digest, process_name
 
@@ -224,8 +224,3 @@ def _reloads(wanted: Generation, found: HostState, restarts: Mapping[str, str]) 
 def _changed(want: Mapping[str, str], have: Mapping[str, str]) -> str:
     """The first path that differs, or nothing."""
     return next((path for path in sorted(want.keys() | have.keys()) if want.get(path) != have.get(path)), "")
-
-
-def secret_path(name: str) -> str:
-    """Where `service/name` lies on a host."""
-    return f"{SECRETS}/{name}"

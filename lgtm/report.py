@@ -54,16 +54,17 @@ def checks(results: Sequence[Result]) -> None:
 
 
 def provenance(generations: Iterable[Generation]) -> None:
-    """Print what ran that artifacts.lock does not vouch for."""
-    labels = {
-        f"{artifact.name} {artifact.version}: {artifact.label}"
-        for generation in generations
-        for artifact in generation.artifacts.values()
-        if not artifact.locked
-    }
-    for label in sorted(labels):
-        stand_in = "stand-in" in label
-        _say(click.style(f"  {'STAND-IN' if stand_in else 'unlocked'}  {label}", fg="yellow", bold=stand_in))
+    """Print what ran that artifacts.lock does not vouch for, and above all what was a stand-in."""
+    artifacts = {artifact for generation in generations for artifact in generation.artifacts.values()}
+    for artifact in sorted(artifacts, key=lambda artifact: (not artifact.stand_in, artifact.name)):
+        if artifact.stand_in:
+            _say(
+                click.style(
+                    f"  STAND-IN  {artifact.name} {artifact.version}, not the real program", "yellow", bold=True
+                )
+            )
+        elif not artifact.locked:
+            _say(click.style(f"  unlocked  {artifact.name} {artifact.version}, from {artifact.source}", "yellow"))
 
 
 def _say(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.checks import Answer, Bad, Check, data_of, ready
 from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
 from lgtm.render import render
 from lgtm.settings import Duration, PortNumber, ServiceSettings
@@ -87,10 +87,7 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
 
 
 def _labels(answer: Answer) -> str:
-    data = answer.json()
-    if answer.status != 200 or data.get("status") != "success":
-        raise Bad(f"HTTP {answer.status}: {data.get('error', answer.body[:200])}")
-    return f"{len(data['data'])} label names"
+    return f"{len(data_of(answer))} label names"
 
 
 def _runtime(answer: Answer) -> str:

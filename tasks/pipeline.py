@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
-from lgtm.checks import Answer, Bad, Check, Gate, series
+from lgtm.checks import Answer, Bad, Check, Gate, data_of
 from lgtm.settings import seconds
 from lgtm.site import Site
 from tasks.scraping import Job
@@ -96,7 +95,7 @@ def _read_back(job: Job, cluster: str, site: Site) -> list[Check]:
 
 
 def _in_mimir(answer: Answer, many: int, window: str, ones: bool) -> str:
-    found = series(answer)
+    found = data_of(answer)["result"]
     if len(found) != many:
         raise Bad(f"{len(found)} of {many} series with a sample in the last {window}")
     down = [one["metric"].get("instance", "?") for one in found if float(one["value"][1]) != 1]
@@ -105,17 +104,8 @@ def _in_mimir(answer: Answer, many: int, window: str, ones: bool) -> str:
     return f"{many} fresh"
 
 
-def _listed(answer: Answer, key: str) -> list[dict[str, Any]]:
-    """A list of Prometheus' API. Raises Bad for an error."""
-    data = answer.json()
-    if answer.status != 200 or data.get("status") != "success":
-        raise Bad(f"HTTP {answer.status}: {data.get('error', answer.body[:200])}")
-    found: list[dict[str, Any]] = data["data"][key]
-    return found
-
-
 def _jobs(answer: Answer, every: Iterable[Job]) -> str:
-    found = Counter(target["labels"]["job"] for target in _listed(answer, "activeTargets"))
+    found = Counter(target["labels"]["job"] for target in data_of(answer)["activeTargets"])
     wanted = Counter({job.name: len(job.endpoints) for job in every})
     if found != wanted:
         less, more = ", ".join(sorted(wanted - found)), ", ".join(sorted(found - wanted))
@@ -124,7 +114,7 @@ def _jobs(answer: Answer, every: Iterable[Job]) -> str:
 
 
 def _up(answer: Answer, names: set[str]) -> str:
-    targets = [target for target in _listed(answer, "activeTargets") if target["labels"]["job"] in names]
+    targets = [target for target in data_of(answer)["activeTargets"] if target["labels"]["job"] in names]
     down = [
         f"{target['scrapeUrl']}: {target['lastError'] or 'not scraped yet'}"
         for target in targets
@@ -136,7 +126,7 @@ def _up(answer: Answer, names: set[str]) -> str:
 
 
 def _alertmanagers(answer: Answer, many: int) -> str:
-    active = _listed(answer, "activeAlertmanagers")
+    active = data_of(answer)["activeAlertmanagers"]
     if len(active) != many:
         raise Bad(f"{len(active)} of {many} in use")
     return ", ".join(one["url"] for one in active)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lgtm.component import Component, ConfigFile, Port, SecretFile, Unit, Volume
 from lgtm.generation import Generation, sha256
 from lgtm.hoststate import HostState, Process, SecretState, digest
-from lgtm.plan import UNITS, Plan, foreign_listeners, make, secret_path
+from lgtm.plan import UNITS, Plan, foreign_listeners, make
 from lgtm.secrets import Secret
 
 SERVICES = ("alpha", "beta", "gamma", "delta")
@@ -423,10 +423,6 @@ def test_the_window_is_long_enough_for_every_service_that_restarts() -> None:
 
 def test_the_plan_carries_the_fingerprint_it_was_made_from() -> None:
     assert plan(WANTED, replace(HERE, fingerprint="abc")).fingerprint == "abc"
-
-
-def test_a_secret_lies_below_its_service() -> None:
-    assert secret_path("alpha/token") == "/etc/lgtm/secrets/alpha/token"
 
 
 # --- ports
