@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
+from paramiko import SSHException
 from pyinfra.api.arguments import ConnectorArguments
 from pyinfra.api.command import QuoteString, StringCommand
 from pyinfra.api.host import Host
@@ -33,7 +34,12 @@ def run(host: Host, name: str, arguments: Sequence[str] = (), stdin: str = "", t
         ConnectorArguments, {"_sudo": host.data.get("_sudo", False), "_timeout": timeout, "_stdin": stdin + "\n"}
     )
     marked = StringCommand("sh", "-c", *words, "; echo exit=$?")
-    _, output = host.run_shell_command(marked, **options)
+    try:
+        _, output = host.run_shell_command(marked, **options)
+    except TimeoutError:
+        raise LgtmError(f"{host.name}: `{name}` gave no answer within {timeout} s; it may still run there") from None
+    except (OSError, SSHException) as error:
+        raise LgtmError(f"{host.name}: the connection was lost during `{name}` ({error}); run again") from None
     *lines, last = output.stdout_lines or [""]
     if last == "exit=0":
         return "\n".join(lines)
