@@ -1,7 +1,7 @@
 """One changed setting touches one service, in the mildest way there is."""
 
 import pytest
-from conftest import Run, Site, active, current, metric, pids, sh
+from harness import Run, Site, active, current, metric, pids, sh
 
 from lab.machines import Host
 

@@ -1,7 +1,7 @@
 """A deploy, and the deploy after it."""
 
 import pytest
-from conftest import SERVICES, Site, active, current, pids, secret_values, sh, written
+from harness import SERVICES, Site, active, current, pids, secret_values, sh, written
 
 from lab.machines import Host
 

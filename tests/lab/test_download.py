@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import GATEWAY, ROOT, Site, active, sh
+from harness import GATEWAY, ROOT, Site, active, sh
 
 from lab.machines import Host, Lab
 

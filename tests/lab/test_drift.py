@@ -1,7 +1,7 @@
 """What somebody changed on a host by hand is seen by a dry run and mended by a deploy."""
 
 import pytest
-from conftest import Site, active, sh
+from harness import Site, active, sh
 
 from lab.machines import Host
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SERVICES, Run, Site
+from harness import ROOT, SERVICES, Run, Site
 
 from lab.machines import Lab
 

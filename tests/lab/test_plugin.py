@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Site, active, sh
+from harness import ROOT, Site, active, sh
 
 from lab.machines import Host
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, SERVICES, Site, sh, written
+from harness import ROOT, SERVICES, Site, sh, written
 
 from lab.machines import Host
 

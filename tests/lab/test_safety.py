@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Site, active, current, pids, sh
+from harness import Site, active, current, pids, sh
 
 from lab.machines import Host
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import Site, sh
+from harness import Site, sh
 
 from lab.machines import Host
 

@@ -1,0 +1,172 @@
+"""Deploys to real lab hosts, through the real command line. Hosts are the lab's own numbers, see HOSTS."""
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dotenv
+import pytest
+
+from lab.errors import LabError
+from lab.machines import Host, Lab
+
+HOSTS = (2, 3, 4)  # the first carries whole stacks, the others go through what breaks hosts
+SERVICES = ("prometheus", "alertmanager", "mimir", "node_exporter", "redis_exporter")
+ROOT = Path(__file__).parents[2]
+GATEWAY = "198.18.0.1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the command line came to."""
+
+    code: int
+    text: str  # both streams, colours removed
+
+    def plan(self, kind: str) -> list[str]:
+        """The plan's lines of a kind: `file`, `restart`, …"""
+        return [line.strip() for line in self.text.splitlines() if line.strip().startswith(f"{kind} ")]
+
+
+@dataclass
+class Site:
+    """An inventory outside the repository, which can be deployed."""
+
+    folder: Path
+    hosts: dict[Host, tuple[str, ...]]  # host → services
+    data: dict[str, Any] = field(default_factory=dict)  # of every host
+    root: Path = ROOT
+    env: dict[str, str] = field(default_factory=dict)
+
+    def run(self, script: str, *flags: str, yes: bool = True, **data: Any) -> Run:
+        """Run a script; `data` are settings of every host, for this run alone."""
+        inventory = self.folder / "lab.py"
+        inventory.write_text(self._inventory(self.data | data))
+        command = [str(Path(sys.executable).parent / "pyinfra"), *(["-y"] * yes), *flags, str(inventory), script]
+        environ = os.environ | {"PYINFRA_PROGRESS": "off", "LGTM_OFFLINE": "1"} | self.env
+        done = subprocess.run(
+            command, cwd=self.root, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240
+        )
+        return Run(done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr))
+
+    def deploy(self, *flags: str, **data: Any) -> Run:
+        return self.run("deploy.py", *flags, **data)
+
+    def dry(self, *flags: str, **data: Any) -> Run:
+        return self.run("deploy.py", "--dry", *flags, **data)
+
+    def deployed(self, *flags: str, **data: Any) -> Run:
+        """Deploy, and insist that it went well."""
+        run = self.deploy(*flags, **data)
+        assert run.code == 0, run.text
+        return run
+
+    def _inventory(self, data: dict[str, Any]) -> str:
+        groups = {service: [host for host in self.hosts if service in self.hosts[host]]
+                  for services in self.hosts.values() for service in services}  # fmt: skip
+        return "".join(
+            f"{service} = {[(host.name, _address(host) | data) for host in hosts]!r}\n"
+            for service, hosts in groups.items()
+        )
+
+
+def _address(host: Host) -> dict[str, Any]:
+    return {"ssh_hostname": host.address, "private_address": host.address}
+
+
+def sh(host: Host, script: str) -> str:
+    """Run a script as root on a host, without ssh."""
+    return host.inside("sh", "-c", script).strip()
+
+
+def pids(host: Host) -> dict[str, str]:
+    """service → main process, of every unit of ours that is loaded."""
+    script = "for s in $(cat /opt/lgtm/current/order); do echo $s $(systemctl show -P MainPID lgtm-$s); done"
+    return dict(line.split() for line in sh(host, script).splitlines())
+
+
+def active(host: Host) -> dict[str, str]:
+    """service → systemd's word on it, of every service that `current` names."""
+    script = "for s in $(cat /opt/lgtm/current/order); do echo $s $(systemctl is-active lgtm-$s); done; true"
+    return dict(line.split() for line in sh(host, script).splitlines())
+
+
+def current(host: Host) -> str:
+    """The generation in force, or nothing."""
+    return sh(host, "readlink /opt/lgtm/current || true").removeprefix("generations/")
+
+
+def written(host: Host) -> str:
+    """Every file below what a deploy writes to, with what tells whether it was touched."""
+    return sh(host, "find /opt /etc /usr/local -printf '%p %y %m %U:%G %s %T@ %C@ %l\\n' 2>/dev/null | sort")
+
+
+def metric(host: Host, port: int, name: str) -> str:
+    """The value of a metric without labels, as a service on the host's loopback gives it."""
+    return sh(host, f"curl -s 127.0.0.1:{port}/metrics | sed -n 's/^{name} //p'")
+
+
+def secret_values() -> list[str]:
+    """The lab's secrets in every form in which one could leak."""
+    values = [value for value in dotenv.dotenv_values(ROOT / ".env.lab").values() if value and len(value) >= 8]
+    encoded = [base64.b64encode(value.encode()).decode().rstrip("=")[:-1] for value in values]
+    return [*values, *encoded]
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The repository's lab; what was up before stays up afterwards."""
+    if os.geteuid() != 0:
+        pytest.skip("booting lab hosts needs root")
+    if not shutil.which("systemd-nspawn"):
+        pytest.skip("booting lab hosts needs systemd-nspawn (`python -m lab prerequisites`)")
+    lab = Lab()
+    were_up = any(host.is_running for host in lab.hosts)
+    try:
+        lab.up(max(HOSTS))
+    except LabError as error:
+        pytest.skip(f"no lab hosts here: {error}")
+    try:
+        yield lab
+    finally:
+        if not were_up:
+            lab.down()
+
+
+@pytest.fixture(scope="module")
+def bare(lab: Lab) -> tuple[Host, ...]:
+    """The tests' hosts with nothing on them, once a module."""
+    lab.reset(HOSTS)
+    return tuple(lab.host(number) for number in HOSTS)
+
+
+@pytest.fixture(scope="module")
+def host(bare: tuple[Host, ...]) -> Host:
+    """The host that carries what the module deploys."""
+    return bare[0]
+
+
+@pytest.fixture(scope="module")
+def services() -> tuple[str, ...]:
+    """What the module's host carries; a module that needs less says so."""
+    return SERVICES
+
+
+@pytest.fixture(scope="module")
+def site(host: Host, services: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site of one host."""
+    return Site(tmp_path_factory.mktemp("site"), {host: services})
+
+
+@pytest.fixture(scope="module")
+def converged(site: Site) -> Site:
+    """That site, deployed."""
+    site.deployed()
+    return site
