@@ -37,6 +37,8 @@ class Check:
     `gate` says whose failure it is: own, a peer's, or the outside world's (which only warns). `patience` is
     how long the answer may take to become good after a deploy, in seconds. A `slow` check needs data to
     have flowed (a scrape, a remote write): verify.py asks it, the gate of a deploy does not wait for it.
+    With a `user` the URL is asked with HTTP basic authentication; the password is the host's secret file
+    `secret` (service/name) and is read there.
     """
 
     id: str
@@ -47,6 +49,8 @@ class Check:
     gate: Gate = "own"
     patience: int = 30
     slow: bool = False
+    user: str = ""
+    secret: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,12 @@ class Result:
     check: Check
     ok: bool
     found: str
+    stand_in: bool = False  # what answered was not the real program: it proves our side of the wire only
 
     @property
-    def verdict(self) -> Literal["ok", "warning", "failed"]:
+    def verdict(self) -> Literal["ok", "unproved", "warning", "failed"]:
         if self.ok:
-            return "ok"
+            return "unproved" if self.stand_in else "ok"
         return "warning" if self.check.gate == "world" else "failed"
 
 

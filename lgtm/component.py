@@ -94,12 +94,15 @@ class Reload:
 class Unit:
     """What is particular to a service's systemd unit; `lgtm.unit` adds the hardening they all share.
 
-    `command` is the argument list; `{artifact}` stands for the artifact's directory. `relax` overrides single
-    directives of the shared hardening (None drops one) and must say why in `reason`. Memory in bytes,
-    CPU in cores, times in seconds.
+    `command` is the argument list; `{artifact}` stands for the artifact's directory. The commands in `before` run
+    ahead of it at every start, as the same user and with the same view of the host. `groups` are further groups of
+    that user. `relax` overrides single directives of the shared hardening (None drops one) and must say why in
+    `reason`. Memory in bytes, CPU in cores, times in seconds.
     """
 
     command: tuple[str, ...]
+    before: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     relax: Mapping[str, str | None] = field(default_factory=dict)
     reason: str = ""

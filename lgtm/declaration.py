@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from lgtm import generation
 from lgtm.artifacts import Resolved, Store
-from lgtm.checks import Check
+from lgtm.checks import Check, Result
 from lgtm.component import Component
 from lgtm.generation import Generation
 from lgtm.lock import Lock
@@ -48,6 +49,21 @@ def generation_of(site: Site) -> Generation:
         components.append(component)
         artifacts[service] = artifact
     return generation.build(site.here.name, components, artifacts)
+
+
+def marked(site: Site, results: list[Result]) -> list[Result]:
+    """The same results, with those marked that a stand-in answered: they prove our side of the wire only."""
+    generations: dict[str, Generation] = {}
+
+    def stands_in(url: str) -> bool:
+        node, service = site.answering(url) or (None, "")
+        if node is None:
+            return False
+        if node.name not in generations:
+            generations[node.name] = generation_of(site.at(node))
+        return generations[node.name].artifacts[service].stand_in
+
+    return [replace(result, stand_in=stands_in(result.check.url)) for result in results]
 
 
 def checks_of(site: Site) -> list[tuple[str, Check]]:

@@ -11,8 +11,8 @@ from lgtm.checks import Result
 from lgtm.generation import Generation
 from lgtm.plan import Plan
 
-COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
-MARKS = {"ok": "✓", "warning": "!", "failed": "✗"}
+COLOURS = {"ok": "green", "unproved": "cyan", "warning": "yellow", "failed": "red"}
+MARKS = {"ok": "✓", "unproved": "○", "warning": "!", "failed": "✗"}
 VERBS = {"create": "green", "install": "green", "start": "green", "remove": "red", "by hand": "yellow"}
 
 
@@ -41,16 +41,18 @@ def differences(generation: Generation, present: Mapping[str, str], paths: Itera
 
 def checks(results: Sequence[Result]) -> None:
     """Print the check table: what failed first, each with what was found and what to do."""
-    order = {"failed": 0, "warning": 1, "ok": 2}
+    order = {"failed": 0, "warning": 1, "unproved": 2, "ok": 3}
     for result in sorted(results, key=lambda result: order[result.verdict]):
         mark = click.style(MARKS[result.verdict], fg=COLOURS[result.verdict], bold=True)
-        _say(
-            f"  {mark} {result.host:12} {result.check.title:58} {result.found.splitlines()[0] if result.found else ''}"
-        )
+        found = result.found.splitlines()[0] if result.found else ""
+        unproved = click.style("NOT PROVED ", fg="cyan") if result.verdict == "unproved" else ""
+        _say(f"  {mark} {result.host:12} {result.check.title:58} {unproved}{found}")
         if not result.ok:
             _say(f"      {click.style('→ ' + result.check.remedy, fg=COLOURS[result.verdict])}")
     counts = {verdict: sum(result.verdict == verdict for result in results) for verdict in order}
-    _say(click.style(f"  {counts['ok']} well, {counts['warning']} warnings, {counts['failed']} failed", bold=True))
+    unproved = f"{counts['unproved']} not proved, since a stand-in answered, " if counts["unproved"] else ""
+    said = f"  {counts['ok']} well, {unproved}{counts['warning']} warnings, {counts['failed']} failed"
+    _say(click.style(said, bold=True))
 
 
 def provenance(generations: Iterable[Generation]) -> None:

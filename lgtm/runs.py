@@ -13,7 +13,7 @@ from lgtm import operations, outcome, preflight, remote, report, verification
 from lgtm import plan as planning
 from lgtm.artifacts import Store
 from lgtm.commandline import flag
-from lgtm.declaration import checks_of, generation_of, store
+from lgtm.declaration import checks_of, generation_of, marked, store
 from lgtm.errors import Exit, LgtmError, combined
 from lgtm.generation import Generation
 from lgtm.inventory import RunSettings, run_settings, site
@@ -40,7 +40,7 @@ def deploy(host: Host) -> None:
 def verify(host: Host) -> None:
     """Ask every check of one host and show the answers; a failed one fails the run."""
     here = site(ctx_state.get().inventory, host)
-    results = verification.await_all(host, checks_of(here), run_settings(host).patience)
+    results = marked(here, verification.await_all(host, checks_of(here), run_settings(host).patience))
     report.checks(results)
     report.provenance([generation_of(here)])
     if any(result.verdict == "failed" for result in results):

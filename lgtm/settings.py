@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -53,9 +54,21 @@ PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Many = Annotated[tuple[T, ...], Field(strict=False)]
 
 
-def from_env(key: str, required: bool = True) -> Any:
-    """A field whose value comes from `.env.<environment>` and never from group data."""
-    return Field(default=None, json_schema_extra={"env": key, "required": required})
+@dataclass(frozen=True)
+class EnvKey:
+    """Where a field's value comes from: a key of the environment file."""
+
+    key: str
+    required: bool
+    plain: bool  # shown in configuration files: an address, not a secret
+
+
+def from_env(key: str, required: bool = True, plain: bool = False, default: str | None = None) -> Any:
+    """A field whose value comes from `.env.<environment>` and never from group data.
+
+    It is a Secret, or with `plain` a text like any other; `default` is for a key that is not there.
+    """
+    return Field(default=default, json_schema_extra={"env": key, "required": required, "plain": plain})
 
 
 class Settings(BaseModel):
@@ -75,6 +88,7 @@ class ServiceSettings(Settings):
     cpu_cores: float | None = None  # cores; None = unlimited
     log_level: str = "info"
     ready_timeout: int = 60  # seconds from start until the service must be ready
+    exposed: bool = False  # listen on private_address also when no host of the inventory needs it
 
 
 class SiteSettings(Settings):
@@ -90,11 +104,11 @@ class SiteSettings(Settings):
     clock_skew_max: int = 30  # seconds a host's clock may differ from the controller's
 
 
-def env_keys(model: type[Settings]) -> dict[str, tuple[str, bool]]:
-    """field → (key in the environment file, required)."""
+def env_keys(model: type[Settings]) -> dict[str, EnvKey]:
+    """field → where its value comes from, for the fields made with `from_env`."""
     extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
     return {
-        name: (str(extra["env"]), bool(extra["required"]))
+        name: EnvKey(str(extra["env"]), bool(extra["required"]), bool(extra["plain"]))
         for name, extra in extras.items()
         if isinstance(extra, dict) and "env" in extra
     }
@@ -125,14 +139,17 @@ def build(
     assert issubclass(model, Settings)
     service = prefix.rstrip("_") or "site"
     values = {name: _typed(model, name, data[prefix + name]) for name in model.model_fields if prefix + name in data}
-    for name, (key, required) in env_keys(model).items():
-        if required and key not in secrets:
-            raise missing(where, service, key, environment)
-        values[name] = secrets.get(key)
+    keys = env_keys(model)
+    for name, env in keys.items():
+        if env.key in secrets:
+            values[name] = secrets[env.key].reveal() if env.plain else secrets[env.key]
+        elif env.required:
+            raise missing(where, service, env.key, environment)
+    names = {prefix + name: f"{env.key} in .env.{environment}" for name, env in keys.items()}
     try:
         return model(**values)
     except ValidationError as error:
-        raise combined([_sentence(where, prefix, found) for found in error.errors()]) from None
+        raise combined([_sentence(where, prefix, found, names) for found in error.errors()]) from None
 
 
 def _typed(model: type[Settings], name: str, value: Any) -> Any:
@@ -146,8 +163,10 @@ def _typed(model: type[Settings], name: str, value: Any) -> Any:
         return str(value)  # the model says what is wrong with it
 
 
-def _sentence(where: str, prefix: str, found: Any) -> str:
+def _sentence(where: str, prefix: str, found: Any, names: Mapping[str, str]) -> str:
+    """What is wrong with one value; `names` says where values come from that group data does not hold."""
     key = prefix + ".".join(str(part) for part in found["loc"])
+    key = names.get(prefix + str(found["loc"][0]), key)
     said = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ").strip()
     if found["type"] == "missing":
         return f"{where}: {key} is not set; add it to group_data"

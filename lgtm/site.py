@@ -68,14 +68,24 @@ class Site:
         """The address a service listens on, and under which it is reached from anywhere."""
         node = node or self.here
         others = [user for user in self.nodes if user != node for name in user.services if self._uses(name, service)]
-        if not others:
+        exposed = node.services[service].exposed
+        if not others and not exposed:
             return LOOPBACK
         if not node.settings.private_address:
+            why = f"{service}_exposed is True" if exposed else f"{service} is used from {others[0].name}"
             raise Refusal(
-                f"{node.name}: {service} is used from {others[0].name}, but private_address is not set; "
-                f"give the host the address its peers reach it at"
+                f"{node.name}: {why}, but private_address is not set; give the host the address its peers reach it at"
             )
         return node.settings.private_address
+
+    def answering(self, url: str) -> tuple[Node, str] | None:
+        """The host and the service that answer a URL which is asked on the current host; None for neither."""
+        for node in self.nodes:
+            for service in node.services:
+                reachable = node == self.here or self.address(service, node) != LOOPBACK
+                if reachable and url.startswith(self.url(service, "/", node)):
+                    return node, service
+        return None
 
     def _uses(self, user: str, service: str) -> bool:
         return "*" in self.uses[user] or service in self.uses[user]

@@ -17,8 +17,8 @@ PAUSE = 0.5  # seconds between two rounds
 
 def ask(host: Host, checks: Sequence[tuple[str, Check]]) -> list[Result]:
     """Ask once: one remote command."""
-    urls = "\n".join(check.url for _, check in checks)
-    lines = remote.run(host, "ask", stdin=urls).splitlines() if checks else []
+    questions = "\n".join(f"{check.user or '-'} {check.secret or '-'} {check.url}" for _, check in checks)
+    lines = remote.run(host, "ask", stdin=questions).splitlines() if checks else []
     answers = [_answer(line) for line in lines if line.strip()]
     return [judge(host.name, service, check, answer) for (service, check), answer in zip(checks, answers, strict=True)]
 

@@ -81,6 +81,6 @@ def test_rendering_is_the_same_every_time() -> None:
 
 def test_every_environment_key_is_explained_in_the_example() -> None:
 
-    keys = {key for task in tasks().values() for key, _ in env_keys(task.settings).values()}
+    keys = {env.key for task in tasks().values() for env in env_keys(task.settings).values()}
     lines = (ROOT / ".env.example").read_text().splitlines()
     assert keys <= {line.partition("=")[0] for line in lines}

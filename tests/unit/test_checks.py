@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sites import ALL, make_site
 
-from lgtm.checks import Answer, Bad, Check, data_of, judge, ready
+from lgtm.checks import Answer, Bad, Check, Result, data_of, judge, ready
 from lgtm.plugins import tasks
 
 READY = ready("alpha", "http://127.0.0.1:9001/ready", 45)
@@ -37,6 +37,12 @@ def test_anything_else_is_quoted(answer: Answer, found: str) -> None:
 def test_only_the_outside_world_is_forgiven(gate: str, verdict: str) -> None:
     check: Check = replace(READY, gate=gate)
     assert judge("web1", "alpha", check, Answer(500, "")).verdict == verdict
+
+
+def test_what_a_stand_in_answers_proves_nothing_but_can_fail() -> None:
+    result = Result("one", "alpha", ready("alpha", "http://127.0.0.1:1/"), True, "200", stand_in=True)
+    assert result.verdict == "unproved"
+    assert replace(result, ok=False).verdict == "failed"
 
 
 def test_an_answer_that_is_no_json_is_quoted() -> None:

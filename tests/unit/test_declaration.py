@@ -11,6 +11,7 @@ from examples import component, resolved
 from sites import ALL, SPLIT, make_site
 
 from lgtm import declaration
+from lgtm.checks import Result, ready
 from lgtm.component import Artifact
 from lgtm.errors import Refusal
 from lgtm.settings import SiteSettings
@@ -63,6 +64,18 @@ def test_configuration_follows_the_version_that_will_run(monkeypatch: pytest.Mon
     use(Store("9.9.9"), monkeypatch)
     found = declaration.generation_of(make_site({"one": ("mimir",)}))
     assert found.component("mimir").artifact.version == "9.9.9" == found.artifacts["mimir"].version
+
+
+def test_an_answer_of_a_stand_in_is_marked_wherever_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Standing(Store):
+        def resolve(self, name: str, version: str, arch: str) -> Any:
+            return replace(super().resolve(name, version, arch), stand_in=name == "mimir")
+
+    use(Standing(), monkeypatch)
+    site = make_site(SPLIT)
+    urls = ("http://192.0.2.12:9009/ready", "http://127.0.0.1:9090/-/ready", "http://192.0.2.99/")
+    results = [Result("front", "any", ready("any", url), True, "200") for url in urls]
+    assert [one.stand_in for one in declaration.marked(site, results)] == [True, False, False]
 
 
 def test_two_real_services_on_one_port_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,13 @@ import shutil
 import stat
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -406,3 +408,30 @@ def test_a_wrong_owner_is_mended_without_touching_the_data(host: Private) -> Non
     before = (folder / "samples").stat()
     assert host.run("prepare", "lgtm-alpha", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
     assert folder.stat().st_uid != 0 and (folder / "samples").stat() == before
+
+
+class Asked(BaseHTTPRequestHandler):
+    """Answers with the Authorization header that it was sent."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.headers["Authorization"] else 401)
+        self.end_headers()
+        self.wfile.write(str(self.headers["Authorization"]).encode())
+
+    def log_request(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_question_with_a_user_carries_the_password_that_the_host_has(host: Private) -> None:
+    password = 'pa"ss\\wörd'
+    host.path("/etc/lgtm/secrets/grafana").mkdir(parents=True)
+    host.path("/etc/lgtm/secrets/grafana/admin").write_text(password)
+    with HTTPServer(("127.0.0.1", 0), Asked) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        ran = host.run("ask", stdin=f"admin grafana/admin {url}\n- - {url}")
+        server.shutdown()
+    (with_user, sent), (without, _) = (line.split() for line in ran.stdout.splitlines())
+    assert (with_user, without) == ("200", "401")
+    scheme, login = base64.b64decode(sent).decode().split()
+    assert (scheme, base64.b64decode(login).decode()) == ("Basic", f"admin:{password}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from lgtm.clivalue import CliValue
 from lgtm.errors import Refusal
@@ -15,9 +16,11 @@ from lgtm.secrets import Secret
 from lgtm.settings import (
     Bytes,
     Duration,
+    EnvKey,
     Many,
     PortNumber,
     ServiceSettings,
+    Settings,
     SiteSettings,
     build,
     env_keys,
@@ -163,7 +166,7 @@ def test_secrets_come_from_the_environment_file_and_never_from_group_data() -> N
     data, secrets = {"demo_token": "from group data"}, {"TOKEN": Secret("right")}
     assert build(Sample, "demo_", "web1", data, secrets, "test").token == Secret("right")
     assert "demo_token" not in keys_of(Sample, "demo_")
-    assert env_keys(Needy) == {"key": ("KEY", True)}
+    assert env_keys(Needy) == {"key": EnvKey("KEY", required=True, plain=False)}
 
 
 def test_a_wrong_value_beside_a_secret_does_not_show_the_secret() -> None:
@@ -191,3 +194,12 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(key: str, nearest: s
 def test_settings_never_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         made().series = 7
+
+
+def test_a_plain_value_of_the_environment_file_is_a_text_and_is_named_by_its_key() -> None:
+    class Mailer(Settings):
+        host: Annotated[str, Field(pattern=r"^\w+:\d+$")] = from_env("MAIL_HOST", plain=True, default="mail:25")
+
+    assert build(Mailer, "x_", "one", {}, {"MAIL_HOST": Secret("post:587")}, "test").host == "post:587"
+    with pytest.raises(Refusal, match=r"^one: MAIL_HOST in \.env\.test = 'post' must be"):
+        build(Mailer, "x_", "one", {}, {"MAIL_HOST": Secret("post")}, "test")

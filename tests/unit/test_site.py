@@ -55,6 +55,24 @@ def test_a_host_without_private_address_cannot_serve_its_peers() -> None:
         site(node("a", "store"), node("b", "writer")).address("store")
 
 
+def test_an_exposed_service_listens_on_the_private_address_without_a_peer() -> None:
+    exposed = Node("a", SiteSettings(environment="test", private_address="192.0.2.1"), {"idle": Common(exposed=True)})
+    assert site(exposed).address("idle") == "192.0.2.1"
+
+
+def test_an_exposed_service_without_a_private_address_is_refused() -> None:
+    exposed = Node("a", SiteSettings(environment="test"), {"idle": Common(exposed=True)})
+    with pytest.raises(Refusal, match=r"^a: idle_exposed is True, but private_address is not set"):
+        site(exposed).address("idle")
+
+
+def test_who_answers_a_url_is_found_by_address_and_port() -> None:
+    a, b = node("a", "watcher"), node("b", "store", address="192.0.2.2")
+    assert site(a, b).answering("http://192.0.2.2:9000/ready") == (b, "store")
+    assert site(a, b).answering("http://127.0.0.1:9000/ready") == (a, "watcher")
+    assert site(a, b).answering("http://192.0.2.2:90/ready") is None
+
+
 def test_nobody_ever_listens_on_every_address() -> None:
     nodes = (node("a", "store", "watcher", address="192.0.2.1"), node("b", "writer", address="192.0.2.2"))
     here = site(*nodes)

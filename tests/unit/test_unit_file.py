@@ -44,6 +44,12 @@ def test_a_service_runs_as_its_own_user_and_notes_what_it_was_started_from() -> 
     assert values(lines, "ExecStartPre") == [f"+{ACTIVATE} started left_over"]
 
 
+def test_what_runs_before_a_service_runs_as_its_user_and_groups_are_added() -> None:
+    lines = unit(before=(("/bin/sh", "{artifact}/a b"),), groups=("adm", "systemd-journal"))
+    assert values(lines, "ExecStartPre")[1:] == [f"/bin/sh '{AT}/a b'"]
+    assert values(lines, "SupplementaryGroups") == ["adm", "systemd-journal"]
+
+
 def test_a_service_comes_back_for_ever_and_waits_for_the_recovery_at_boot() -> None:
     lines = unit()
     assert values(lines, "Restart") == ["always"] and values(lines, "StartLimitIntervalSec") == ["0"]
