@@ -1,20 +1,20 @@
-"""`.env.lab`: the secrets that the hosts and what they talk to share, made once."""
+"""`.env.lab`: the secrets that the hosts and what they talk to share, made once, and who mails whom."""
 
 import os
 import secrets
 from pathlib import Path
 
-from lab.contract import SECRETS, SMTP_USERNAME
+from lab.contract import MAIL, SECRETS, SMTP_USERNAME
 
 
 def ensure(path: Path) -> dict[str, str]:
-    """Return the lab's secrets; those that the file lacks are made and added, the others stay as they are."""
+    """Return the lab's settings; those that the file lacks are made and added, the others stay as they are."""
     known = read(path)
-    made = {name: _make(name) for name in SECRETS if not known.get(name)}
+    made = {name: _make(name) for name in (*SECRETS, *MAIL) if not known.get(name)}
     if made:
         kept = path.read_text().rstrip("\n") + "\n" if path.exists() else "# Written by `python -m lab up`.\n"
         write(path, kept + "".join(f"{name}={value}\n" for name, value in made.items()))
-    return {name: (known | made)[name] for name in SECRETS}
+    return {name: (known | made)[name] for name in (*SECRETS, *MAIL)}
 
 
 def read(path: Path) -> dict[str, str]:
@@ -34,4 +34,6 @@ def write(path: Path, text: str) -> None:
 
 
 def _make(name: str) -> str:
+    if name in MAIL:
+        return MAIL[name]
     return f"lab-{secrets.token_hex(4)}@mail.lab" if name == SMTP_USERNAME else secrets.token_urlsafe(24)

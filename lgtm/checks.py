@@ -35,10 +35,11 @@ class Check:
 
     `url` is fetched on the host; `judge` returns what was found (shown beside the check) or raises Bad.
     `gate` says whose failure it is: own, a peer's, or the outside world's (which only warns). `patience` is
-    how long the answer may take to become good after a deploy, in seconds. A `slow` check needs data to
-    have flowed (a scrape, a remote write): verify.py asks it, the gate of a deploy does not wait for it.
+    how long the answer may take to become good after a deploy, in seconds; 0 = it is asked once, whatever is said
+    on the command line. A `slow` check needs data to have flowed (a scrape, a remote write) or asks somebody else:
+    verify.py asks it, the gate of a deploy does not.
     With a `user` the URL is asked with HTTP basic authentication; the password is the host's secret file
-    `secret` (service/name) and is read there.
+    `secret` (service/name) and is read there. A URL with `smtp://` or `smtps://` is a mail server to log in to.
     """
 
     id: str

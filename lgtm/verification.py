@@ -26,7 +26,8 @@ def ask(host: Host, checks: Sequence[tuple[str, Check]]) -> list[Result]:
 def await_all(host: Host, checks: Sequence[tuple[str, Check]], patience: int | None = None) -> list[Result]:
     """Ask until all is well or patience is at its end; only what is not yet well is asked again.
 
-    `patience` in seconds replaces each check's own. The outside world is not waited for unless patience is given.
+    `patience` in seconds replaces each check's own, but for a check that has none. The outside world is not waited
+    for unless patience is given.
     """
     results = {check.id: result for (_, check), result in zip(checks, ask(host, checks), strict=True)}
     start = time.monotonic()
@@ -44,7 +45,7 @@ def await_all(host: Host, checks: Sequence[tuple[str, Check]], patience: int | N
 
 def _patience(check: Check, patience: int | None) -> int:
     if patience is not None:
-        return patience
+        return patience if check.patience else 0
     return 0 if check.gate == "world" else check.patience
 
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from lgtm.checks import Answer, Bad, Check, ready
-from lgtm.component import Artifact, Component, ConfigFile, Reload, Unit, Validator, Volume, etc
-from lgtm.render import render
-from lgtm.settings import Duration, PortNumber, ServiceSettings
+from lgtm.component import (
+    Artifact,
+    Component,
+    ConfigFile,
+    Reload,
+    SecretFile,
+    Unit,
+    Validator,
+    Volume,
+    credential,
+    etc,
+)
+from lgtm.render import read, render
+from lgtm.secrets import Secret
+from lgtm.settings import Duration, PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
+from tasks import mail
+from tasks.mail import Address, Addresses, MailHost, MailUser, SecretWebAddress, WebAddress
 
 DATA = "/data/alertmanager"
+SAMPLES = ("firing", "resolved")  # what the templates are rendered with before they are put in force
 
 
 class AlertmanagerSettings(ServiceSettings):
@@ -18,30 +33,41 @@ class AlertmanagerSettings(ServiceSettings):
     group_wait: Duration = "30s"  # wait for more of a new group's alerts
     group_interval: Duration = "5m"  # between notifications of a group that grows
     repeat_interval: Duration = "4h"  # between reminders of a group that does not change
+    critical_group_wait: Duration = "10s"  # likewise, for alerts of severity critical
+    critical_group_interval: Duration = "1m"
+    critical_repeat_interval: Duration = "30m"
+    model_repeat_interval: Duration = "2h"  # for alerts about a model that are not critical
+    provider_repeat_interval: Duration = "2h"  # likewise about a provider
+    heartbeat_group_interval: Duration = "1m"  # how often to look whether a heartbeat is due
+    heartbeat_repeat_interval: Duration = "5m"  # between heartbeats, while the Watchdog fires
+    external_url: WebAddress | None = None  # where people reach Alertmanager, for links in mails
+    grafana_url: WebAddress | None = None  # where people reach Grafana, likewise
+    mail: bool = True  # False: alerts are seen in Alertmanager's own pages only
+    smtp_host: MailHost = from_env("SMTP_HOST", required=False, plain=True, default="smtp.gmail.com:587")
+    smtp_username: MailUser | None = from_env("SMTP_USERNAME", required=False, plain=True)
+    smtp_password: Secret | None = from_env("SMTP_PASSWORD", required=False)
+    smtp_from: Address | None = from_env("SMTP_FROM", required=False, plain=True)
+    alert_email: Addresses | None = from_env("ALERT_EMAIL", required=False, plain=True)
+    alert_email_critical: Addresses | None = from_env("ALERT_EMAIL_CRITICAL", required=False, plain=True)
+    heartbeat_url: SecretWebAddress | None = from_env("HEARTBEAT_URL", required=False)
 
 
 def component(settings: AlertmanagerSettings, site: Site) -> Component:
+    if settings.mail:
+        mail.require(settings, site)
     return Component(
         service="alertmanager",
         artifact=Artifact("alertmanager", settings.version),
-        unit=Unit(
-            command=(
-                "{artifact}/alertmanager",
-                f"--config.file={etc('alertmanager', 'alertmanager.yml')}",
-                f"--storage.path={DATA}",
-                f"--data.retention={settings.retention}",
-                f"--web.listen-address={site.target('alertmanager')}",
-                "--cluster.listen-address=",  # empty: one Alertmanager does not gossip
-                f"--log.level={settings.log_level}",
-            ),
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
-        ),
+        unit=Unit(_command(settings, site), memory_max=settings.memory_max, cpu_cores=settings.cpu_cores),
         ready=site.url("alertmanager", "/-/ready"),
         ports=(site.port("alertmanager"),),
-        files=(ConfigFile("alertmanager.yml", render(__file__, "alertmanager.yml", settings=settings), "reload"),),
+        files=_files(settings, site),
         volumes=(Volume(DATA),),
-        validators=(Validator(("{artifact}/amtool", "check-config", "{etc}/alertmanager.yml")),),
+        secrets=_secrets(settings),
+        validators=(
+            Validator(("{artifact}/amtool", "check-config", "{etc}/alertmanager.yml")),
+            *(_rendering(kind, sample) for kind in ("text", "html") for sample in SAMPLES),
+        ),
         reload=Reload(
             site.url("alertmanager", "/metrics"),
             "alertmanager_config_last_reload_successful",
@@ -51,8 +77,60 @@ def component(settings: AlertmanagerSettings, site: Site) -> Component:
     )
 
 
+def _command(settings: AlertmanagerSettings, site: Site) -> tuple[str, ...]:
+    # Without the second flag a path in the address would move every page there, the readiness endpoint too.
+    external = (f"--web.external-url={settings.external_url}", "--web.route-prefix=/") if settings.external_url else ()
+    return (
+        "{artifact}/alertmanager",
+        f"--config.file={etc('alertmanager', 'alertmanager.yml')}",
+        f"--storage.path={DATA}",
+        f"--data.retention={settings.retention}",
+        f"--web.listen-address={site.target('alertmanager')}",
+        *external,
+        "--cluster.listen-address=",  # empty: one Alertmanager does not gossip
+        f"--log.level={settings.log_level}",
+    )
+
+
+def _files(settings: AlertmanagerSettings, site: Site) -> tuple[ConfigFile, ...]:
+    main = render(
+        __file__, "alertmanager.yml",
+        settings=settings,
+        sender=mail.sender(settings),
+        starttls=mail.starttls(settings.smtp_host),
+        password_file=credential("alertmanager", "smtp_password"),
+        heartbeat_file=credential("alertmanager", "heartbeat_url"),
+    )  # fmt: skip
+    links = render(__file__, "templates/site.tmpl", settings=settings, environment=site.environment)
+    return (
+        ConfigFile("alertmanager.yml", main, "reload"),
+        ConfigFile("templates/mail.tmpl", read(__file__, "templates/mail.tmpl"), "reload"),
+        ConfigFile("templates/site.tmpl", links, "reload"),
+        *(ConfigFile(f"samples/{one}.json", read(__file__, f"samples/{one}.json"), "none") for one in SAMPLES),
+    )
+
+
+def _secrets(settings: AlertmanagerSettings) -> tuple[SecretFile, ...]:
+    password = mail.password(settings.smtp_password) if settings.mail and settings.smtp_password else None
+    found = {"smtp_password": password, "heartbeat_url": settings.heartbeat_url}
+    return tuple(SecretFile(name, value) for name, value in found.items() if value)
+
+
+def _rendering(kind: str, sample: str) -> Validator:
+    """Render a mail of a sample of alerts: `amtool check-config` passes templates that cannot be rendered."""
+    return Validator(
+        (
+            "{artifact}/amtool", "template", "render",
+            "--template.glob={etc}/templates/*.tmpl",
+            f"--template.type={kind}",
+            f'--template.text={{{{ template "mail.subject" . }}}} {{{{ template "mail.{kind}" . }}}}',
+            f"--template.data={{etc}}/samples/{sample}.json",
+        )
+    )  # fmt: skip
+
+
 def checks(settings: AlertmanagerSettings, site: Site) -> list[Check]:
-    return [
+    found = [
         ready("alertmanager", site.url("alertmanager", "/-/ready"), settings.ready_timeout),
         Check(
             "alertmanager.status",
@@ -62,6 +140,15 @@ def checks(settings: AlertmanagerSettings, site: Site) -> list[Check]:
             "journalctl -u lgtm-alertmanager -n 50",
         ),
     ]
+    journal = "journalctl -u lgtm-alertmanager -g 'Notify' says why"
+    if settings.mail:
+        title = f"The mail server {settings.smtp_host} takes mail (SMTP)"
+        remedy = f'{journal}; "auth" or 535 there: SMTP_USERNAME and SMTP_PASSWORD do not fit each other'
+        found += [mail.login(settings), mail.deliveries(site, "email", title, remedy)]
+    if settings.heartbeat_url:
+        remedy = f"{journal}; whoever waits at HEARTBEAT_URL for the Watchdog does not hear it"
+        found.append(mail.deliveries(site, "webhook", "The heartbeat arrives", remedy))
+    return found
 
 
 def _status(answer: Answer) -> str:

@@ -33,6 +33,7 @@ else
 	mv -T "$work" "$generation"
 fi
 cd /
+set -f
 for validator in "$@"; do
 	IFS='	'
 	# shellcheck disable=SC2086  # split at tabs on purpose

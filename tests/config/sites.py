@@ -16,7 +16,21 @@ from lgtm.settings import SiteSettings, build
 from lgtm.site import Node, Site
 
 ROOT = Path(__file__).parents[2]
-SECRETS = {"STAGING_BEARER_TOKEN": Secret("t0ken-of-staging"), "REDIS_PASSWORD": Secret("pa55-of-redis")}
+SECRETS = {
+    "STAGING_BEARER_TOKEN": Secret("t0ken-of-staging"),
+    "REDIS_PASSWORD": Secret("pa55-of-redis"),
+    "SMTP_PASSWORD": Secret("pa55-of-mail"),
+    "GRAFANA_ADMIN_PASSWORD": Secret("pa55-of-grafana"),
+    "HEARTBEAT_URL": Secret("https://heartbeat.example.com/t0ken-of-heartbeat"),
+}
+PLAIN = {  # from the environment file too, but shown
+    "SMTP_HOST": Secret("mail.example.com:587"),
+    "SMTP_USERNAME": Secret("robot@example.com"),
+    "SMTP_FROM": Secret("alerts@example.com"),
+    "ALERT_EMAIL": Secret("operator@example.com"),
+    "ALERT_EMAIL_CRITICAL": Secret("oncall@example.com, boss@example.com"),
+}
+ENV = SECRETS | PLAIN
 ALL = ("prometheus", "alertmanager", "mimir", "node_exporter", "redis_exporter")
 ONE = {"one": ALL}
 SPLIT = {
@@ -26,7 +40,7 @@ SPLIT = {
 REDIS = {"redis_exporter_redis_url": "redis://192.0.2.9:6379"}
 
 
-def make_site(hosts: Mapping[str, tuple[str, ...]] = ONE, secrets: Mapping[str, Secret] = SECRETS, **data: Any) -> Site:
+def make_site(hosts: Mapping[str, tuple[str, ...]] = ONE, secrets: Mapping[str, Secret] = ENV, **data: Any) -> Site:
     """A site seen from its first host; `data` is group data that all hosts share."""
     data = REDIS | data
     nodes = tuple(

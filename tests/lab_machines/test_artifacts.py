@@ -153,7 +153,7 @@ def test_alertmanager_mails_from_a_host_that_lacks_debians_templates(lab: Lab, h
     alert = json.dumps([{"labels": {"alertname": "ItWorks"}}])
     to_api = ("-H", "Content-Type: application/json", "-d", "@-", f"{alertmanager}/api/v2/alerts")
     host.run("curl", "-fsS", *to_api, stdin=alert)
-    assert until(lambda: any("ItWorks" in mail.read_text() for mail in lab.layout.mail.glob("*.eml")), 10)
+    assert until(lambda: any("ItWorks" in mail.read_text() for mail in lab.layout.mail.glob("[0-9]*.eml")), 10)
     assert host.run("ls", "/usr/share/prometheus", check=False) == ""
 
 

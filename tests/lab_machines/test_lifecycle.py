@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import image, limits, services
+from lab import credentials, image, limits, services
 from lab.cgroup import Group
 from lab.errors import LabError
 from lab.machines import Lab
@@ -163,10 +163,23 @@ def test_secrets_are_private_and_kept(spare_lab: Lab) -> None:
     written = env_file.read_text()
     assert written.startswith(by_hand)
     assert all(f"\n{name}=" in written for name in ("STAGING_BEARER_TOKEN", "SMTP_USERNAME", "SMTP_PASSWORD"))
+    assert "\nSMTP_HOST=198.18.0.1:2525\n" in written and "\nALERT_EMAIL=operator@mail.lab\n" in written
     assert env_file.stat().st_mode & 0o777 == 0o600
 
     spare_lab.up(1)
     assert env_file.read_text() == written
+
+
+def test_an_older_file_of_secrets_gains_what_it_lacks_and_nothing_else(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env.lab"
+    older = "# mine\nREDIS_PASSWORD=chosen\nALERT_EMAIL=me@mail.lab\nHEARTBEAT_URL=http://198.18.0.1:1/\n"
+    env_file.write_text(older)
+    found = credentials.ensure(env_file)
+    assert env_file.read_text().startswith(older) and env_file.stat().st_mode & 0o777 == 0o600
+    assert (found["REDIS_PASSWORD"], found["ALERT_EMAIL"]) == ("chosen", "me@mail.lab")
+    assert (found["SMTP_HOST"], found["SMTP_FROM"]) == ("198.18.0.1:2525", "alertmanager@mail.lab")
+    assert credentials.read(env_file) == found | {"HEARTBEAT_URL": "http://198.18.0.1:1/"}
+    assert credentials.ensure(env_file) == found
 
 
 def test_services_follow_changed_secrets(spare_lab: Lab) -> None:

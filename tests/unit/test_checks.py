@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from sites import ALL, make_site
 
+from lgtm import verification
 from lgtm.checks import Answer, Bad, Check, Result, data_of, judge, ready
 from lgtm.plugins import tasks
 
@@ -86,3 +87,18 @@ def test_an_answer_of_another_shape_than_asked_is_a_finding_and_no_traceback() -
     result = judge("web1", "a", check, Answer(200, '["not", "an", "object"]'))
     assert not result.ok
     assert "unexpected" in result.found
+
+
+def test_a_check_without_patience_is_asked_once_whatever_the_command_line_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def ask(host: object, checks: list[tuple[str, Check]]) -> list[Result]:
+        asked.append([check.id for _, check in checks])
+        return [Result("web1", service, check, False, "no") for service, check in checks]
+
+    monkeypatch.setattr(verification, "ask", ask)
+    checks = [("alpha", replace(READY, id=name, patience=patience)) for name, patience in (("once", 0), ("often", 30))]
+    results = verification.await_all(object(), checks, 1)  # type: ignore[arg-type]
+    assert asked[0] == ["once", "often"] and len(asked) > 1
+    assert all(names == ["often"] for names in asked[1:])
+    assert [result.check.id for result in results] == ["once", "often"]

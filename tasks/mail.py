@@ -1,0 +1,160 @@
+"""Mail as Alertmanager sends it: what its settings may be, and whether the mail server takes it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from lgtm.checks import Answer, Bad, Check
+from lgtm.errors import combined
+from lgtm.secrets import Secret, missing
+from lgtm.site import Site
+
+if TYPE_CHECKING:
+    from tasks.alertmanager import AlertmanagerSettings
+
+IMPLICIT_TLS = "465"  # the port on which a mail server speaks TLS from the first byte
+ADDRESS = r"[^\s@,;:<>()\[\]{}\"\\]+@[A-Za-z0-9.-]+"
+HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]+)"
+LOOPBACK = r"(localhost|127\.[0-9.]+|\[::1\])"
+APP_PASSWORD = r"[A-Za-z]{4}(\s[A-Za-z]{4}){3}"  # as Google shows it: four groups of four letters
+TRIES = "alertmanager_notification_requests_total"
+FAILURES = "alertmanager_notification_requests_failed_total"
+
+
+def _address(value: str) -> str:
+    if not re.fullmatch(ADDRESS, value):
+        raise ValueError('must be one mail address such as "alerts@example.com"')
+    return value
+
+
+def _addresses(value: str) -> tuple[str, ...]:
+    found = tuple(one.strip() for one in value.split(","))
+    if not all(re.fullmatch(ADDRESS, one) for one in found):
+        raise ValueError('must be mail addresses with commas between them, such as "a@example.com, b@example.com"')
+    return found
+
+
+def _host(value: str) -> str:
+    match = re.fullmatch(HOST, value)
+    if not match or not 1 <= int(match[2]) <= 65535:
+        raise ValueError('must be host:port such as "smtp.gmail.com:587"')
+    return value
+
+
+def _user(value: str) -> str:
+    if re.search(r"[\s:\"\\]", value):
+        raise ValueError("must be a user name without spaces, colons, quotes and backslashes")
+    return value
+
+
+def _web(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s{}\"<>]+(/[^\s{}\"<>]*)?", value):
+        raise ValueError("must be an address that starts with http:// or https://")
+    return value
+
+
+def _secret_web(value: Secret) -> Secret:
+    _web(value.reveal())
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(_addresses)]
+MailHost = Annotated[str, AfterValidator(_host)]
+MailUser = Annotated[str, AfterValidator(_user)]
+WebAddress = Annotated[str, AfterValidator(_web)]
+SecretWebAddress = Annotated[Secret, AfterValidator(_secret_web)]
+
+
+def require(settings: AlertmanagerSettings, site: Site) -> None:
+    """Raise Refusal, a sentence for each thing that is missing before any mail can be sent."""
+    wanted = {
+        "SMTP_USERNAME": settings.smtp_username,
+        "SMTP_PASSWORD": settings.smtp_password,
+        "SMTP_FROM": sender(settings) or not settings.smtp_username,  # without a user name that comes first
+        "ALERT_EMAIL": settings.alert_email,
+    }
+    problems = [
+        str(missing(site.here.name, "alertmanager", key, site.environment)) for key in wanted if not wanted[key]
+    ]
+    if problems:
+        raise combined(problems)
+
+
+def sender(settings: AlertmanagerSettings) -> str | None:
+    """The address that mails come from: SMTP_FROM, or the user name where that is an address."""
+    user = settings.smtp_username
+    return settings.smtp_from or (user if user and re.fullmatch(ADDRESS, user) else None)
+
+
+def password(found: Secret) -> Secret:
+    """The password as the mail server wants it: a Gmail App Password is shown with spaces, and has none."""
+    shown = found.reveal().strip()
+    return Secret(re.sub(r"\s", "", shown)) if re.fullmatch(APP_PASSWORD, shown) else found
+
+
+def starttls(host: str) -> bool:
+    """Whether to insist on STARTTLS: not to this host itself, nor where TLS is spoken from the first byte."""
+    name, _, port = host.rpartition(":")
+    return port != IMPLICIT_TLS and not re.fullmatch(LOOPBACK, name)
+
+
+def login(settings: AlertmanagerSettings) -> Check:
+    """The mail server takes user name and password. It is asked once: a server locks out who tries again and again."""
+    host, user = settings.smtp_host, settings.smtp_username or ""
+    scheme = "smtps" if host.endswith(f":{IMPLICIT_TLS}") else "smtp"
+    return Check(
+        "alertmanager.smtp_login",
+        f"The mail server {host} takes the login (SMTP)",
+        f"{scheme}://{host}",
+        lambda answer: _login(answer, user),
+        "no mail will come: see SMTP_HOST, SMTP_USERNAME, SMTP_PASSWORD; Gmail wants an App Password",
+        "world",
+        patience=0,
+        slow=True,
+        user=user,
+        secret="alertmanager/smtp_password",
+    )
+
+
+def _login(answer: Answer, user: str) -> str:
+    said = answer.body.strip().partition("\n")[0]
+    if answer.status == 0 and "(67)" in said:  # curl's exit code for a login that was denied
+        raise Bad(f"it refuses SMTP_USERNAME {user} with SMTP_PASSWORD: {said}")
+    if answer.status != 250:
+        raise Bad(f"SMTP {answer.status}: {said}" if answer.status else said)
+    return f"logged in as {user}"
+
+
+def deliveries(site: Site, integration: str, title: str, remedy: str) -> Check:
+    """Of the notifications sent by one of Alertmanager's integrations since its start, some got through."""
+    return Check(
+        f"alertmanager.{integration}",
+        title,
+        site.url("alertmanager", "/metrics"),
+        lambda answer: _deliveries(answer, integration),
+        remedy,
+        "world",
+    )
+
+
+def _deliveries(answer: Answer, integration: str) -> str:
+    """Judge by attempts, since a notification counts as failed only after minutes of them."""
+    tried, failed = _metric(answer, TRIES, integration), _metric(answer, FAILURES, integration)
+    if tried and failed == tried:
+        raise Bad(f"none of {tried:.0f} attempts got through")
+    return f"{tried:.0f} attempts, {failed:.0f} failed" if tried else "nothing to send yet"
+
+
+def _metric(answer: Answer, name: str, integration: str) -> float:
+    values = [
+        float(line.split()[-1])
+        for line in answer.body.splitlines()
+        if line.startswith(f"{name}{{") and f'integration="{integration}"' in line
+    ]
+    if not values:
+        raise Bad(f"HTTP {answer.status}, no {name} of {integration} among the metrics")
+    return sum(values)
