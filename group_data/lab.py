@@ -13,3 +13,7 @@ ssh_strict_host_key_checking = "yes"
 prometheus_gatewayz_production_url = "http://198.18.0.1:8000"
 prometheus_gatewayz_staging_url = "http://198.18.0.1:8001"
 redis_exporter_redis_url = "redis://198.18.0.1:6379"
+
+# The lab's backend is in no inventory, and sends its logs and traces over the bridge.
+loki_exposed = True
+tempo_exposed = True

@@ -1,10 +1,14 @@
-"""The stack split over two lab hosts: Mimir on one, everything that talks to it on the other."""
+"""The stack split over two lab hosts: the stores on one, what people and alerts need on the other."""
 
 _lab1 = ("lab1", {"ssh_hostname": "198.18.0.11", "private_address": "198.18.0.11"})
 _lab2 = ("lab2", {"ssh_hostname": "198.18.0.12", "private_address": "198.18.0.12"})
 
 prometheus = [_lab1]
 alertmanager = [_lab1]
+grafana = [_lab1]
 mimir = [_lab2]
+loki = [_lab2]
+tempo = [_lab2]
+alloy = [_lab1, _lab2]
 node_exporter = [_lab1, _lab2]
 redis_exporter = [_lab1]

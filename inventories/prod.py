@@ -1,4 +1,4 @@
-"""Production: Mimir on a host of its own. Replace the names and the addresses by your own.
+"""Production: the stores on a host of their own. Replace the names and the addresses by your own.
 
 `private_address` is where a host's peers reach it; only what a peer needs listens there.
 """
@@ -8,6 +8,10 @@ _store = ("store.example.com", {"private_address": "192.0.2.21"})
 
 prometheus = [_monitor]
 alertmanager = [_monitor]
+grafana = [_monitor]
 mimir = [_store]
+loki = [_store]
+tempo = [_store]
+alloy = [_monitor, _store]
 node_exporter = [_monitor, _store]
 redis_exporter = [_monitor]

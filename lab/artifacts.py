@@ -52,7 +52,7 @@ class Recipe(Protocol):
         """Fill the directory `top`, with room to work in `scratch`."""
 
 
-RECIPES: tuple[Recipe, ...] = (*repacks.RECIPES, packing.MIMIR)
+RECIPES: tuple[Recipe, ...] = (*repacks.RECIPES, *packing.RECIPES)
 
 
 def ensure(layout: Layout) -> Mapping[str, Entry]:

@@ -3,26 +3,32 @@
     GET  /health, /metrics, /prometheus/data/metrics, /scenario
     POST /scenario?name=all_errors
 
-Staging wants `Authorization: Bearer <token>` for its metrics, and says 401 without.
+Staging wants `Authorization: Bearer <token>` for its metrics, and says 401 without. With `--telemetry ADDRESS`, a
+few requests a second are told to the Loki and the Tempo of a host as well, and their traces named by exemplars.
 """
 
 import argparse
 import hmac
 import os
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from lab.contract import BACKEND_PORTS, STAGING_TOKEN
 from lab.exposition import data_registry, process_registry
+from lab.sample import Sampler
 from lab.scenarios import BACKEND, Answers
-from lab.traffic import Traffic
+from lab.telemetry import Telemetry, at
+from lab.traffic import Example, Traffic
 
 SCALE = {"production": 1.0, "staging": 0.5}
+TELLING_SECONDS, TOLD_AT_ONCE_SECONDS = 1.0, 60.0
 
 
 class Backend(ThreadingHTTPServer):
@@ -50,10 +56,28 @@ class Backend(ThreadingHTTPServer):
             self.traffic.switch(BACKEND[name])
             self.scenario = name
 
-    def exposition(self, registry: CollectorRegistry) -> bytes:
-        """Render a registry as Prometheus reads it."""
+    def exposition(self, registry: CollectorRegistry, accepts: str) -> tuple[bytes, str]:
+        """Render a registry in the best format that the scraper accepts, and name that format."""
+        encode, kind = choose_encoder(accepts)
         with self.lock:
-            return generate_latest(registry)
+            return encode(registry), kind
+
+    def tell(self, telemetry: Telemetry, seconds: float) -> None:
+        """Tell the requests of the last seconds; those whose traces are stored become examples."""
+        stored = telemetry.tell(BACKEND[self.scenario], seconds, time.time())
+        with self.lock:
+            for request in stored:
+                for series, observed in request.observations():
+                    self.traffic.examples[series] = Example(request.trace, observed, request.end)
+
+    def keep_telling(self, telemetry: Telemetry) -> None:
+        """Tell for ever."""
+        last = time.monotonic()
+        while True:
+            time.sleep(TELLING_SECONDS)
+            now = time.monotonic()
+            self.tell(telemetry, min(now - last, TOLD_AT_ONCE_SECONDS))
+            last = now
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -76,7 +100,8 @@ class Handler(BaseHTTPRequestHandler):
         elif answers is Answers.UNAUTHORIZED or not self.authorized():
             self.answer(401, "a bearer token is needed")
         else:
-            self.answer(200, self.server.exposition(self.server.registries[path]), CONTENT_TYPE_LATEST)
+            registry = self.server.registries[path]
+            self.answer(200, *self.server.exposition(registry, self.headers.get("Accept", "")))
 
     def do_POST(self) -> None:
         url = urlsplit(self.path)
@@ -112,9 +137,15 @@ def main() -> None:
     """Serve both environments on one address, the token from the environment."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--address", required=True)
-    address = parser.parse_args().address
+    parser.add_argument("--telemetry", metavar="ADDRESS", help="of the host with Loki and Tempo")
+    options = parser.parse_args()
+    address = options.address
     tokens = {"production": None, "staging": os.environ[STAGING_TOKEN]}
     servers = [Backend((address, port), tokens[env], SCALE[env]) for env, port in BACKEND_PORTS.items()]
+    if options.telemetry:
+        for env, server in zip(BACKEND_PORTS, servers, strict=True):
+            telemetry = at(options.telemetry, Sampler(env, SCALE[env]))
+            threading.Thread(target=server.keep_telling, args=(telemetry,), daemon=True).start()
     serve: list[Callable[[], None]] = [server.serve_forever for server in servers]
     threads = [threading.Thread(target=forever) for forever in serve]
     for thread in threads:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
-from lab.traffic import ENDPOINTS, MODELS, PROVIDERS, Traffic, failure_share, whole
+from lab.traffic import ENDPOINTS, MODELS, PROVIDERS, Example, Traffic, failure_share, whole
 
 COUNTERS = {
     "fastapi_requests_total": ("app_name", "method", "path", "status_code"),
@@ -86,7 +87,8 @@ class ProcessMetrics(Collector):
         family = HistogramMetricFamily(name, "Observed by the fake backend.", labels=labels)
         for (metric, values), observed in self.traffic.observations.items():
             if metric == name:
-                family.add_metric(values, cumulative(observed, bounds), sum(at * n for at, n in observed.items()))
+                buckets = exemplified(cumulative(observed, bounds), self.traffic.examples.get((metric, values)))
+                family.add_metric(values, buckets, sum(at * n for at, n in observed.items()))
         return family
 
     def _in_progress(self) -> Metric:
@@ -133,6 +135,18 @@ class DataMetrics(Collector):
             for state in ("CLOSED", "OPEN", "HALF_OPEN"):
                 family.add_metric((model.provider, model.model, state), float(state == now))
         return family
+
+
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
+
+
+def exemplified(buckets: list[tuple[str, float]], example: Example | None) -> list[Bucket]:
+    """Hang an example on the bucket that counted it first; only the OpenMetrics format shows it."""
+    found: list[Bucket] = list(buckets)
+    if example:
+        at = next(n for n, (bound, _) in enumerate(buckets) if example.seconds <= float(bound))
+        found[at] = (*buckets[at], Exemplar({"trace_id": example.trace}, example.seconds, example.at))
+    return found
 
 
 def cumulative(observed: Mapping[float, float], bounds: tuple[float, ...]) -> list[tuple[str, float]]:

@@ -79,8 +79,9 @@ def refuse_mail(layout: Layout, refuse: bool) -> None:
 
 
 def backend(network: Network, secret: Mapping[str, str]) -> Service:
-    """Describe the fake GatewayZ backend, both environments in one process."""
-    command = (sys.executable, "-m", "lab.backend", "--address", network.gateway)
+    """Describe the fake GatewayZ backend, both environments in one process; its logs and traces go to host 1."""
+    stores = str(network.address(1).ip)
+    command = (sys.executable, "-m", "lab.backend", "--address", network.gateway, "--telemetry", stores)
     token = {STAGING_TOKEN: secret[STAGING_TOKEN]}
     return Service("backend", command, tuple(BACKEND_PORTS.values()), token, imports="prometheus_client")
 

@@ -67,6 +67,14 @@ class Event(NamedTuple):
 Series = tuple[str, tuple[str, ...]]
 
 
+class Example(NamedTuple):
+    """A request that a histogram has counted, which has a trace; `at` in seconds since 1970."""
+
+    trace: str
+    seconds: float
+    at: float
+
+
 @dataclass
 class Traffic:
     """What one backend process has counted so far, and the scenario it is in."""
@@ -76,6 +84,7 @@ class Traffic:
     scenario: Scenario = HEALTHY
     counts: dict[Series, float] = field(default_factory=lambda: defaultdict(float))
     observations: dict[Series, dict[float, float]] = field(default_factory=dict)
+    examples: dict[Series, Example] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._counted_until = self.clock() - HISTORY_SECONDS
@@ -98,6 +107,7 @@ class Traffic:
         if scenario.restarts:
             self.counts.clear()
             self.observations.clear()
+            self.examples.clear()
 
     def _count(self, event: Event, amount: float) -> None:
         series = (event.metric, event.labels)
@@ -118,6 +128,13 @@ def events(scenario: Scenario) -> Iterator[Event]:
     yield from _housekeeping(scenario)
 
 
+def status_shares(scenario: Scenario) -> dict[str, float]:
+    """Give the shares of the requests that end with each status code."""
+    succeeding = (1 - CLIENT_ERRORS - SERVER_ERRORS) * (1 - scenario.failing)
+    client_errors = CLIENT_ERRORS * (1 - scenario.failing)
+    return {"200": succeeding, "404": client_errors, "500": 1 - succeeding - client_errors}
+
+
 def failure_share(model: Model, scenario: Scenario) -> float:
     """Give the share of a model's inferences that fail."""
     return 1.0 if model.provider == scenario.failing_provider else max(scenario.failing, SERVER_ERRORS)
@@ -126,9 +143,7 @@ def failure_share(model: Model, scenario: Scenario) -> float:
 def _request(endpoint: Endpoint, scenario: Scenario) -> Iterator[Event]:
     method, path = endpoint.method, endpoint.path
     rate = endpoint.per_second * scenario.volume
-    succeeding = (1 - CLIENT_ERRORS - SERVER_ERRORS) * (1 - scenario.failing)
-    client_errors = CLIENT_ERRORS * (1 - scenario.failing)
-    shares = {"200": succeeding, "404": client_errors, "500": 1 - succeeding - client_errors}
+    shares = status_shares(scenario)
     for status, share in shares.items():
         yield Event("fastapi_requests_total", (APP, method, path, status), rate * share)
         yield Event("http_requests_total", (path, method, status), rate * share)

@@ -1,16 +1,17 @@
-"""Packs the Mimir stand-in with all it needs to run on a bare host, which has no Python."""
+"""Packs a stand-in with all it needs to run on a bare host, which has no Python."""
 
 import hashlib
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from lab import apt
 from lab.repacks import SUITE as PROMETHEUS_SUITE
 from lab.shell import run
-from lab.standins.mimir import VERSION
 
-PROGRAM = Path(__file__).resolve().parent / "mimir"
+HERE = Path(__file__).resolve().parent
 # The oldest suite that hosts boot from: what is built for it runs on later ones too.
 PYTHON_SUITE = "bookworm"
 PYTHON = "python3.11"
@@ -28,58 +29,77 @@ UNUSED = (
     "unittest",
 )
 
-WRAPPER = f"""\
+WRAPPER = """\
 #!/bin/sh
-# A STAND-IN for Grafana Mimir, for the lab only: see standin/mimir/__init__.py.
+# A STAND-IN for {name}, for the lab only: see standin/{name}/__init__.py.
 # It runs on a Python of its own, reads nothing of the host's and writes nothing beside itself.
-here=$(dirname "$(readlink -f "$0")")/standin
+here=$(dirname "$(readlink -f "$0")"){up}/standin
 export PYTHONHOME="$here" PYTHONPATH="$here:$here/packages" LD_LIBRARY_PATH="$here/libraries"
-exec "$here/bin/{PYTHON}" -B -s -u -m mimir "$@"
+exec "$here/bin/{python}" -B -s -u -m {name} "$@"
 """
 # Compiled ahead, since the program starts with every validation and may write no cache.
 COMPILE = ("-B", "-s", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
 
 
-class MimirStandIn:
-    """The stand-in's archive: a wrapper called `mimir`, and everything else under `standin/`."""
+@dataclass(frozen=True)
+class StandIn:
+    """A stand-in's archive: a wrapper named like the real executable, and everything else under `standin/`.
 
-    name = "mimir"
+    The program is the package `lab/standins/<name>`, whose VERSION is the one that it stands in for.
+    """
+
+    name: str
+    executable: str  # path in the archive
+    programs: Mapping[str, str] = field(default_factory=dict)  # real ones that it uses: Debian package → executable
+
     source = "stand-in"
     stand_in = True
-    packages: Mapping[str, tuple[str, ...]] = {
-        PYTHON_SUITE: (*PYTHON_PACKAGES, *LIBRARY_PACKAGES),
-        PROMETHEUS_SUITE: ("prometheus",),
-    }
+
+    @property
+    def packages(self) -> Mapping[str, tuple[str, ...]]:
+        """Name the packages it is made of, by suite."""
+        python = {PYTHON_SUITE: (*PYTHON_PACKAGES, *LIBRARY_PACKAGES)}
+        return python | ({PROMETHEUS_SUITE: tuple(self.programs)} if self.programs else {})
+
+    @property
+    def program(self) -> Path:
+        return HERE / self.name
 
     def digest(self) -> str:
-        """Digest the program and this module."""
-        digest = hashlib.sha256()
-        for path in [Path(__file__), *sorted(PROGRAM.glob("*.py"))]:
+        """Digest the program, this entry and this module."""
+        digest = hashlib.sha256(repr(self).encode())
+        for path in [Path(__file__), *sorted(self.program.glob("*.py"))]:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()[:12]
 
     def version(self, _: Mapping[str, Path]) -> str:
         """Give the version that it says it stands in for."""
-        return VERSION
+        return str(import_module(f"lab.standins.{self.name}").VERSION)
 
     def top(self, version: str, arch: str) -> str:
         """Name the directory, stand-in included."""
-        return f"mimir-{version}.linux-{arch}"
+        return f"{self.name}-{version}.linux-{arch}"
 
     def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:
-        """Put wrapper, program, Python and the store together."""
+        """Put wrapper, program, Python and the real programs together."""
         unpacked, inside = scratch / "unpacked", top / "standin"
         apt.unpack(list(debs.values()), unpacked)
         _copy(unpacked / "usr/bin" / PYTHON, inside / "bin" / PYTHON)
-        _copy(unpacked / "usr/bin/prometheus", inside / "prometheus")
+        for executable in self.programs.values():
+            _copy(unpacked / "usr/bin" / executable, inside / executable)
         shutil.copytree(unpacked / "usr/lib" / PYTHON, inside / "lib" / PYTHON, ignore=_unused)
         shutil.copytree(unpacked / "usr/lib/python3/dist-packages/yaml", inside / "packages/yaml", ignore=_unused)
-        shutil.copytree(PROGRAM, inside / "mimir", ignore=_unused)
+        shutil.copytree(self.program, inside / self.name, ignore=_unused)
         for library in _libraries(unpacked):
             _copy(library, inside / "libraries" / library.name)
-        (top / "mimir").write_text(WRAPPER)
-        (top / "mimir").chmod(0o755)
+        self._wrap(top / self.executable)
         _compile(inside)
+
+    def _wrap(self, path: Path) -> None:
+        up = "/.." * self.executable.count("/")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(WRAPPER.format(name=self.name, python=PYTHON, up=up))
+        path.chmod(0o755)
 
 
 def _compile(inside: Path) -> None:
@@ -105,4 +125,10 @@ def _copy(origin: Path, target: Path) -> None:
     shutil.copy2(origin, target)
 
 
-MIMIR = MimirStandIn()
+RECIPES = (
+    StandIn("mimir", "mimir", {"prometheus": "prometheus"}),
+    StandIn("loki", "loki"),
+    StandIn("tempo", "tempo"),
+    StandIn("grafana", "bin/grafana"),
+    StandIn("alloy", "alloy"),
+)

@@ -31,11 +31,13 @@ PLAIN = {  # from the environment file too, but shown
     "ALERT_EMAIL_CRITICAL": Secret("oncall@example.com, boss@example.com"),
 }
 ENV = SECRETS | PLAIN
-ALL = ("prometheus", "alertmanager", "mimir", "node_exporter", "redis_exporter")
+ALL = (
+    "prometheus", "alertmanager", "mimir", "loki", "tempo", "grafana", "alloy", "node_exporter", "redis_exporter",
+)  # fmt: skip
 ONE = {"one": ALL}
 SPLIT = {
-    "front": ("prometheus", "alertmanager", "node_exporter", "redis_exporter"),
-    "store": ("mimir", "node_exporter"),
+    "front": ("prometheus", "alertmanager", "grafana", "alloy", "node_exporter", "redis_exporter"),
+    "store": ("mimir", "loki", "tempo", "alloy", "node_exporter"),
 }
 REDIS = {"redis_exporter_redis_url": "redis://192.0.2.9:6379"}
 

@@ -26,7 +26,8 @@ def test_no_secret_is_in_a_file_or_a_unit(hosts: Any) -> None:
 def test_no_two_services_share_a_port_on_one_host() -> None:
     ports = [(port.protocol, port.number) for one in components(make_site()) for port in one.ports]
     assert len(set(ports)) == len(ports)
-    assert {9090, 9093, 9009, 9095, 7946, 9100, 9121} == {number for _, number in ports}
+    every = {9090, 9093, 9009, 9095, 7946, 3100, 9096, 3200, 9097, 4317, 4318, 3000, 12345, 9100, 9121}
+    assert every == {number for _, number in ports}
 
 
 def test_one_host_listens_on_loopback_only() -> None:
@@ -42,10 +43,9 @@ def test_split_hosts_open_what_peers_use_and_no_more() -> None:
         for port in tasks()[service].component(settings, site.at(node)).ports
         if port.address != "127.0.0.1"
     }
-    assert opened == {
-        ("store", "mimir", "http", "192.0.2.12"),
-        ("store", "node_exporter", "http", "192.0.2.12"),
-    }
+    ports = {"mimir": ["http"], "loki": ["http"], "alloy": ["http"], "node_exporter": ["http"]}
+    ports |= {"tempo": ["http", "otlp_grpc", "otlp_http"]}
+    assert opened == {("store", service, name, "192.0.2.12") for service in ports for name in ports[service]}
 
 
 @LAYOUTS

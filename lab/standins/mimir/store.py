@@ -33,6 +33,7 @@ class Store:
                 f"--storage.tsdb.retention.time={retention}",
                 "--web.listen-address=127.0.0.1:0",
                 "--web.enable-remote-write-receiver",
+                "--enable-feature=exemplar-storage",
             ],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

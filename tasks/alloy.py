@@ -1,0 +1,117 @@
+"""Grafana Alloy: ships the journal of its host to Loki, so that the stack's own logs are at hand too."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.component import Artifact, Component, ConfigFile, Reload, Unit, Validator, Volume, etc
+from lgtm.errors import Refusal
+from lgtm.render import render
+from lgtm.settings import Duration, PortNumber, ServiceSettings, seconds
+from lgtm.site import Site
+
+USES = ("loki",)
+DATA = "/data/alloy"  # how far the journal has been read
+STABILITY = "--stability.level=generally-available"
+COMPONENTS = "alloy_component_controller_running_components"
+SENT, DROPPED = "loki_write_sent_entries_total", "loki_write_dropped_entries_total"
+
+
+class AlloySettings(ServiceSettings):
+    version: str = "1.20.1"
+    http_port: PortNumber = 12345
+    log_level: Literal["debug", "info", "warn", "error"] = "info"
+    max_age: Duration = "12h"  # how far back the journal of a new host is read
+    stack_only: bool = False  # ship what the lgtm-* units say, and not the whole journal
+
+
+def component(settings: AlloySettings, site: Site) -> Component:
+    return Component(
+        service="alloy",
+        artifact=Artifact("alloy", settings.version),
+        unit=Unit(
+            command=_command(site),
+            groups=("systemd-journal",),  # may read every unit's lines, and nothing more
+            memory_max=settings.memory_max,
+            cpu_cores=settings.cpu_cores,
+            stop_timeout=90,  # Alloy gives itself up to a minute to hand over what it holds
+        ),
+        ready=site.url("alloy", "/-/ready"),
+        ports=(site.port("alloy"),),
+        files=(ConfigFile("config.alloy", _main(settings, site), "reload"),),
+        volumes=(Volume(DATA),),
+        validators=(Validator(("{artifact}/alloy", "validate", STABILITY, "{etc}/config.alloy")),),
+        # The metric says that the file was parsed; that its components run is for the check `alloy.components`.
+        reload=Reload(
+            site.url("alloy", "/metrics"),
+            "alloy_config_last_load_successful",
+            "alloy_config_last_load_success_timestamp_seconds",
+        ),
+        after=("loki",) if "loki" in site.here.services else (),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def _command(site: Site) -> tuple[str, ...]:
+    return (
+        "{artifact}/alloy",
+        "run",
+        f"--server.http.listen-addr={site.target('alloy')}",
+        f"--storage.path={DATA}",
+        "--disable-reporting",
+        STABILITY,
+        etc("alloy", "config.alloy"),
+    )
+
+
+def _main(settings: AlloySettings, site: Site) -> str:
+    here, loki = site.here.name, site.the("loki")
+    if loki is None:
+        raise Refusal(f"{here}: alloy ships the journal to Loki, but no host carries loki; add one, or drop alloy")
+    return render(
+        __file__, "config.alloy",
+        settings=settings, host=here, environment=site.environment,
+        max_age=f"{seconds(settings.max_age):.0f}s",  # Alloy knows no days
+        push=site.url("loki", "/loki/api/v1/push", loki),
+    )  # fmt: skip
+
+
+def checks(settings: AlloySettings, site: Site) -> list[Check]:
+    metrics, journal = site.url("alloy", "/metrics"), "journalctl -u lgtm-alloy -n 50"
+    return [
+        ready("alloy", site.url("alloy", "/-/ready"), settings.ready_timeout),
+        Check(
+            "alloy.components", "every part of Alloy's configuration runs", metrics, _components,
+            f"{journal} names the component; the journal needs libsystemd on the host",
+        ),
+        Check(
+            "alloy.sends", "the journal's lines reach Loki, and none is lost", metrics, _sends,
+            f"{journal}; Loki refuses lines that are too long, too old or too many", patience=60, slow=True,
+        ),
+    ]  # fmt: skip
+
+
+def _samples(answer: Answer, name: str) -> dict[str, float]:
+    """The series of a metric, with their labels, and their values."""
+    lines = [line for line in answer.body.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
+    return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def _components(answer: Answer) -> str:
+    found = _samples(answer, COMPONENTS)
+    if not found:
+        raise Bad(f"HTTP {answer.status}, {COMPONENTS} is not among the metrics")
+    ill = sum(number for series, number in found.items() if 'health_type="healthy"' not in series)
+    if ill:
+        raise Bad(f"{ill:.0f} of {sum(found.values()):.0f} components are not healthy")
+    return f"{sum(found.values()):.0f} components"
+
+
+def _sends(answer: Answer) -> str:
+    sent, dropped = (sum(_samples(answer, name).values()) for name in (SENT, DROPPED))
+    if not sent:
+        raise Bad(f"HTTP {answer.status}, no line has been sent yet")
+    if dropped:
+        raise Bad(f"{dropped:.0f} lines lost since Alloy started, {sent:.0f} sent")
+    return f"{sent:.0f} lines sent, none lost"

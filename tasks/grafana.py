@@ -1,0 +1,215 @@
+"""Grafana: what people look at. Data sources and dashboards are files; alerts are Prometheus' affair."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.component import Artifact, Component, ConfigFile, SecretFile, Unit, Volume, credential, etc
+from lgtm.render import read, render
+from lgtm.secrets import Secret
+from lgtm.settings import PortNumber, ServiceSettings, from_env
+from lgtm.site import Site
+from tasks import datasources
+
+USES = ("prometheus", "mimir", "loki", "tempo")
+DATA = "/data/grafana"
+FOLDER = "pyinfra-lgtm"  # of the dashboards, in Grafana
+HOME = "gatewayz-overview"  # the dashboard that people see first
+CONFIG = etc("grafana", "grafana.ini")
+PASSWORD = "admin_password"
+JOURNAL = "journalctl -u lgtm-grafana -n 200"
+SHORTEST = 12  # characters of a password
+DEFAULTS = ("admin", "grafana", "password")  # also with digits and signs around them
+
+
+def _password(value: Secret) -> Secret:
+    word = value.reveal()
+    if word != word.strip() or "\n" in word:
+        raise ValueError("must not begin or end with a space, or have lines")
+    if len(word) < SHORTEST or re.sub(r"[^a-z]", "", word.lower()) in DEFAULTS:
+        raise ValueError(f"must be {SHORTEST} characters or longer, and more than a default such as Grafana's own")
+    return value
+
+
+class GrafanaSettings(ServiceSettings):
+    version: str = "12.4.2"
+    http_port: PortNumber = 3000
+    admin_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]+$")] = "admin"
+    admin_password: Annotated[Secret, AfterValidator(_password)] = from_env("GRAFANA_ADMIN_PASSWORD")
+    # Where people reach Grafana; with a path, the proxy in front takes it off.
+    external_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = None
+
+
+def component(settings: GrafanaSettings, site: Site) -> Component:
+    return Component(
+        service="grafana",
+        artifact=Artifact("grafana", settings.version),
+        unit=Unit(
+            command=("{artifact}/bin/grafana", "server", "--homepath", "{artifact}", "--config", CONFIG),
+            before=(_prepare(settings),),
+            relax={"MemoryDenyWriteExecute": None},
+            reason="Grafana's own unit leaves MemoryDenyWriteExecute off, for plugins that compile as they run",
+            memory_max=settings.memory_max,
+            cpu_cores=settings.cpu_cores,
+            start_timeout=1200,  # 20 minutes: backing a large database up, and migrating it
+        ),
+        ready=site.url("grafana", "/api/health"),
+        ports=(site.port("grafana"),),
+        files=_files(settings, site),
+        volumes=(Volume(DATA),),
+        secrets=(SecretFile(PASSWORD, settings.admin_password),),
+        after=tuple(name for name in USES if name in site.here.services),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def _prepare(settings: GrafanaSettings) -> tuple[str, ...]:
+    script, secret = etc("grafana", "prepare.sh"), credential("grafana", PASSWORD)
+    return ("/bin/sh", script, "{artifact}", settings.version, CONFIG, DATA, secret)
+
+
+def _files(settings: GrafanaSettings, site: Site) -> tuple[ConfigFile, ...]:
+    main = render(
+        __file__, "grafana.ini",
+        settings=settings, http=site.port("grafana"), data=DATA, password=credential("grafana", PASSWORD),
+        provisioning=etc("grafana", "provisioning"), home=etc("grafana", f"dashboards/{HOME}.json"),
+    )  # fmt: skip
+    provider = datasources.provider(FOLDER, etc("grafana", "dashboards"))
+    return (
+        ConfigFile("grafana.ini", main),
+        ConfigFile("prepare.sh", read(__file__, "prepare.sh"), "none"),
+        ConfigFile("provisioning/datasources/datasources.yml", datasources.rendered(site)),
+        ConfigFile("provisioning/dashboards/dashboards.yml", provider),
+        # Grafana logs an error for a folder that is not there.
+        *(ConfigFile(f"provisioning/{kind}/none.yml", "apiVersion: 1\n") for kind in ("alerting", "plugins")),
+        # Grafana follows `current` anew every 30 s, and reads again what it finds there.
+        *(
+            ConfigFile(f"dashboards/{uid}.json", read(__file__, f"dashboards/{uid}.json"), "none")
+            for uid in dashboards()
+        ),
+    )
+
+
+def dashboards() -> tuple[str, ...]:
+    """The uids of the dashboards, which are the names of their files."""
+    folder = Path(__file__).parents[1] / "templates" / "grafana" / "dashboards"
+    return tuple(sorted(path.stem for path in folder.glob("*.json")))
+
+
+def checks(settings: GrafanaSettings, site: Site) -> list[Check]:
+    health = site.url("grafana", "/api/health")
+    inside = [*_delivered(site), *_answering(site)]
+    return [
+        ready("grafana", health, settings.ready_timeout),
+        Check("grafana.database", "Grafana's database is well", health, _database, f"{JOURNAL} -g database"),
+        Check(
+            "grafana.anonymous", "Grafana shows nothing without a login", site.url("grafana", "/api/search"), _refused,
+            "what overrules auth.anonymous in grafana.ini? systemctl cat lgtm-grafana",
+        ),
+        # Always with the password that should be in force: Grafana locks an account after five wrong ones.
+        *(replace(one, user=settings.admin_user, secret=f"grafana/{PASSWORD}") for one in inside),
+    ]  # fmt: skip
+
+
+def _delivered(site: Site) -> list[Check]:
+    """What the administrator finds when he has logged in."""
+    return [
+        Check(
+            "grafana.login", "the administrator's password is in force", site.url("grafana", "/api/org"), _login,
+            "systemctl restart lgtm-grafana sets it again; five wrong ones lock the account for five minutes",
+        ),
+        Check(
+            "grafana.datasources", "Grafana has the data sources delivered", site.url("grafana", "/api/datasources"),
+            partial(_sources, wanted=datasources.addresses(site)), f"{JOURNAL} -g datasource",
+        ),
+        Check(
+            "grafana.dashboards", "Grafana has the dashboards delivered",
+            site.url("grafana", "/api/search?type=dash-db"),
+            _dashboards, f"{JOURNAL} -g dashboard", patience=90,  # read every 30 s
+        ),
+    ]  # fmt: skip
+
+
+def _answering(site: Site) -> list[Check]:
+    """Each data source answers when Grafana asks it."""
+    return [
+        Check(
+            f"grafana.asks_{service}", f"Grafana reaches {datasources.NAMES[service]}",
+            site.url("grafana", datasources.question(service)), _echo if service == "tempo" else _healthy,
+            f"from Grafana's host: curl {site.url(service, node=site.the(service))}", "peer", 60,
+        )
+        for service in datasources.carried(site)
+    ]  # fmt: skip
+
+
+def _database(answer: Answer) -> str:
+    found = answer.json()
+    if found["database"] != "ok":
+        raise Bad(f"HTTP {answer.status}, database: {found['database']}")
+    return f"version {found['version']}"
+
+
+def _refused(answer: Answer) -> str:
+    if answer.status == 200:
+        raise Bad("HTTP 200: whoever reaches Grafana can look at everything")
+    if answer.status != 401:
+        raise Bad(f"HTTP {answer.status}: {answer.body[:120]!r}")
+    return "401"
+
+
+def _login(answer: Answer) -> str:
+    return f"organisation {_entered(answer)['name']!r}"
+
+
+def _sources(answer: Answer, wanted: Mapping[str, str]) -> str:
+    found = {one["uid"]: one for one in _entered(answer)}
+    if missing := sorted(wanted.keys() - found.keys()):
+        raise Bad(f"{', '.join(missing)} missing")
+    if elsewhere := [f"{uid} asks {found[uid]['url']}" for uid in sorted(wanted) if found[uid]["url"] != wanted[uid]]:
+        raise Bad("; ".join(elsewhere))
+    others = found.keys() - wanted.keys()
+    if leftover := sorted(uid for uid in others if found[uid].get("readOnly")):
+        raise Bad(f"{', '.join(leftover)} is a file's too, but no file of ours")
+    return f"{', '.join(sorted(wanted))}{_and_others(others)}"
+
+
+def _dashboards(answer: Answer) -> str:
+    found = {one["uid"] for one in _entered(answer)}
+    if missing := sorted(set(dashboards()) - found):
+        raise Bad(f"{', '.join(missing)} missing")
+    return f"{len(dashboards())} dashboards{_and_others(found - set(dashboards()))}"
+
+
+def _and_others(others: Iterable[str]) -> str:
+    """What people have made in Grafana, and what was given up, is theirs to delete: it is mentioned, no more."""
+    return f", and not ours: {', '.join(sorted(others))}" if others else ""
+
+
+def _healthy(answer: Answer) -> str:
+    found = _entered(answer, also=(400, 404, 500))
+    if found.get("status") != "OK":
+        raise Bad(f"HTTP {answer.status}: {found.get('message', found)}")
+    return str(found["message"])
+
+
+def _echo(answer: Answer) -> str:
+    if answer.status != 200 or answer.body.strip() != "echo":
+        raise Bad(f"HTTP {answer.status}: {answer.body[:200].strip()}")
+    return "it echoes"
+
+
+def _entered(answer: Answer, also: tuple[int, ...] = ()) -> Any:
+    """The JSON that Grafana answers to the administrator. Raises Bad when it does not let him in."""
+    if answer.status == 401:
+        raise Bad(f"HTTP 401, the password of .env is not in force: {answer.body[:120].strip()}")
+    if answer.status not in (200, *also):
+        raise Bad(f"HTTP {answer.status}: {answer.body[:200].strip()}")
+    return answer.json()
