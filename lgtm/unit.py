@@ -8,7 +8,7 @@ from lgtm.component import SECRETS, Component
 
 ACTIVATE = "/usr/local/lib/lgtm/activate.sh"
 
-# `systemd-analyze security` rates this set 1.2. SystemCallErrorNumber matters: without it Go programs are
+# `systemd-analyze security` rates this set 1.1. SystemCallErrorNumber matters: without it Go programs are
 # killed at start by the resource calls that they can do without.
 HARDENING: dict[str, str | None] = {
     "NoNewPrivileges": "yes",
@@ -18,6 +18,7 @@ HARDENING: dict[str, str | None] = {
     "ProtectHome": "yes",
     "PrivateTmp": "yes",
     "PrivateDevices": "yes",
+    "PrivateMounts": "yes",
     "PrivateUsers": "yes",
     "ProtectClock": "yes",
     "ProtectControlGroups": "yes",

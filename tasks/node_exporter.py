@@ -6,6 +6,7 @@ from lgtm.checks import Answer, Bad, Check, ready
 from lgtm.component import Artifact, Component, Unit
 from lgtm.settings import PortNumber, ServiceSettings
 from lgtm.site import Site
+from lgtm.unit import HARDENING
 
 # What must work on any Linux; each fails when the hardening hides too much of the host.
 ESSENTIAL = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat")
@@ -30,10 +31,12 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
                 "ProcSubset": None,
                 "ProtectProc": None,
                 "PrivateUsers": None,
+                "ProtectClock": None,
+                "SystemCallFilter": f"{HARDENING['SystemCallFilter']}\nSystemCallFilter=adjtimex",
                 "ProtectHome": "read-only",
                 "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK",
             },
-            reason="its work is to see the whole host: /proc, every mount, the interfaces",
+            reason="its work is to see the whole host: /proc, every mount, the interfaces, how far the clock may be off",
             memory_max=settings.memory_max,
             cpu_cores=settings.cpu_cores,
         ),

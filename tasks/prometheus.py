@@ -12,7 +12,8 @@ from lgtm.render import render
 from lgtm.secrets import Secret, missing
 from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
-from tasks import pipeline
+from tasks import alerting, pipeline
+from tasks.alerting import AlertingSettings
 from tasks.scraping import Target, jobs
 
 USES = ("*",)
@@ -21,7 +22,7 @@ BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+$")]
 LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
-class PrometheusSettings(ServiceSettings):
+class PrometheusSettings(AlertingSettings, ServiceSettings):
     version: str = "3.13.3"
     http_port: PortNumber = 9090
     retention: Duration = "15d"  # how long samples are kept here; Mimir keeps them longer
@@ -30,15 +31,17 @@ class PrometheusSettings(ServiceSettings):
     gatewayz_production_url: BaseUrl | None = "https://api.gatewayz.ai"  # scheme and host; None = not scraped
     gatewayz_staging_url: BaseUrl | None = "https://gatewayz-staging.up.railway.app"  # likewise
     staging_bearer_token: Secret | None = from_env("STAGING_BEARER_TOKEN", required=False)  # for that URL
+    trace_share: Annotated[float, Field(ge=0, le=1)] = 0.1  # share of its own work that it sends to Tempo as traces
     extra_targets: Many[Annotated[Target, Field(strict=False)]] = ()  # targets of one's own
-    target_down_for: Duration = "5m"  # how long a target must be down before it alerts
-    remote_write_failed_share: float = 0.01  # share of samples that Mimir refuses before it alerts
 
 
 def component(settings: PrometheusSettings, site: Site) -> Component:
     if settings.gatewayz_staging_url and settings.staging_bearer_token is None:
         raise missing(site.here.name, "prometheus", "STAGING_BEARER_TOKEN", site.environment)
     token = settings.staging_bearer_token if settings.gatewayz_staging_url else None
+    rules = alerting.rule_files(settings, site)
+    if settings.rules_in_mimir:  # then they are Mimir's to load
+        rules = ()
     return Component(
         service="prometheus",
         artifact=Artifact("prometheus", settings.version),
@@ -51,12 +54,12 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
         ),
         ready=site.url("prometheus", "/-/ready"),
         ports=(site.port("prometheus"),),
-        files=_files(settings, site),
+        files=(_main(settings, site), *rules),
         volumes=(Volume(DATA),),
         secrets=(SecretFile("staging_bearer_token", token),) if token else (),
         validators=(
-            _promtool("config", "--syntax-only", "{etc}/prometheus.yml"),
-            _promtool("rules", "--lint=all", "--lint-fatal", "{etc}/rules/stack.yml"),
+            Validator(("{artifact}/promtool", "check", "config", "--syntax-only", "{etc}/prometheus.yml")),
+            *alerting.validators(rules),
         ),
         reload=Reload(
             site.url("prometheus", "/metrics"),
@@ -66,10 +69,6 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
         after=tuple(name for name in ("alertmanager", "mimir") if name in site.here.services),
         ready_timeout=settings.ready_timeout,
     )
-
-
-def _promtool(*words: str) -> Validator:
-    return Validator(("{artifact}/promtool", "check", *words))
 
 
 def _command(settings: PrometheusSettings, site: Site) -> tuple[str, ...]:
@@ -82,20 +81,22 @@ def _command(settings: PrometheusSettings, site: Site) -> tuple[str, ...]:
         *size,
         f"--web.listen-address={site.target('prometheus')}",
         f"--log.level={settings.log_level}",
+        "--enable-feature=exemplar-storage",  # or exemplars are neither kept nor sent to Mimir
     )
 
 
-def _files(settings: PrometheusSettings, site: Site) -> tuple[ConfigFile, ...]:
+def _main(settings: PrometheusSettings, site: Site) -> ConfigFile:
     mimir = site.the("mimir")
     push = site.url("mimir", "/api/v1/push", mimir) if mimir else None
     alertmanagers = [site.target("alertmanager", node=node) for node in site.carrying("alertmanager")]
+    tempo = site.the("tempo")
     labels = {"cluster": settings.cluster, "environment": site.environment}
     main = render(
         __file__, "prometheus.yml",
         jobs=jobs(settings, site), labels=labels, alertmanagers=alertmanagers, push=push, remote=pipeline.REMOTE,
+        traces=site.target("tempo", "otlp_grpc", tempo) if tempo else None, trace_share=settings.trace_share,
     )  # fmt: skip
-    stack = render(__file__, "rules/stack.yml", settings=settings, mimir=mimir, remote=pipeline.REMOTE)
-    return ConfigFile("prometheus.yml", main, "reload"), ConfigFile("rules/stack.yml", stack, "reload")
+    return ConfigFile("prometheus.yml", main, "reload")
 
 
 def checks(settings: PrometheusSettings, site: Site) -> list[Check]:

@@ -1,0 +1,241 @@
+"""The alerts: what fires when, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rule_units import NOW, document, expect, judged, rules, run, unit, whole_site
+from sites import ROOT, component, make_site
+from situations import GATEWAYZ, STACK, Situation
+
+from lgtm.errors import Refusal
+from lgtm.site import Site
+from tasks.alerting import ORDERED, AlertingSettings, rule_files
+from tasks.scraping import jobs
+
+SITUATIONS = {one.name: one for one in (*GATEWAYZ, *STACK)}
+NO_GATEWAYZ: Mapping[str, Any] = {"prometheus_gatewayz_production_url": None, "prometheus_gatewayz_staging_url": None}
+LINES = "sum by (job, instance) (rate(loki_distributor_lines_received_total[5m]))"
+DASHBOARDS = {"gatewayz-overview", "golden-signals", "providers-models", "logs", "traces", "stack"}
+ORIGINAL = {  # for, severity, component
+    "LowAPIRequestRate": ("5m", "warning", "api"),
+    "HighAPIErrorRate": ("3m", "critical", "api"),
+    "HighAPILatency": ("5m", "warning", "api"),
+    "CriticalAPILatency": ("2m", "critical", "api"),
+    "HighModelInferenceLatency": ("5m", "warning", "model"),
+    "ModelInferenceErrorSpike": ("3m", "critical", "model"),
+    "SlowProviderResponse": ("5m", "warning", "provider"),
+    "ProviderErrorSpike": ("3m", "critical", "provider"),
+    "APILatencyDegrading": ("10m", "warning", "api"),
+    "APIErrorRateIncreasing": ("10m", "warning", "api"),
+    "LowModelHealthScore": ("5m", "critical", "model"),
+    "LowProviderHealthScore": ("5m", "critical", "provider"),
+    "NoTrafficDetected": ("5m", "critical", "api"),
+}
+
+
+@pytest.fixture(scope="module")
+def promtool(artifact: Callable[[str], Path]) -> Path:
+    return artifact("prometheus") / "promtool"
+
+
+def groups(site: Site) -> list[Any]:
+    return [group for text in rules(site).values() for group in yaml.safe_load(text)["groups"]]
+
+
+def alerts(site: Site) -> dict[str, Any]:
+    return {rule["alert"]: rule for group in groups(site) for rule in group["rules"] if "alert" in rule}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=str)
+def test_a_situation_raises_exactly_its_alerts(promtool: Path, tmp_path: Path, situation: Situation) -> None:
+    assert run(promtool, tmp_path, situation) == ""
+
+
+def test_every_alert_is_raised_by_a_situation() -> None:
+    raised = {alert.partition("{")[0] for one in SITUATIONS.values() for alert in (*one.fires, *one.passing)}
+    assert raised | {"Watchdog"} == alerts(whole_site()).keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "situation"),
+    [
+        ("recording.yml", '            or\n            0 * sum by (env, provider) (rate(model_inference_requests_total{'
+         'provider!=""}[10m]))\n', "", "all requests fail since a restart"),
+        ("recording.yml", 'path!~"/metrics|/prometheus/data/metrics"', 'path!=""',
+         "zero traffic, the series are there"),
+        ("gatewayz.yml", " unless on (env) gatewayz:requests:rate5m", " > 0",
+         "zero traffic since a restart, no series"),
+        ("gatewayz.yml", "> 0) == 1", "> 0) >= 1", "one provider of most of the traffic fails"),
+        ("gatewayz.yml", "          and gatewayz:request_errors:ratio5m\n            > 2.0 *"
+         " gatewayz:request_errors:ratio15m offset 1h\n", "", "all requests fail"),
+        ("gatewayz.yml", "          and gatewayz:requests:rate5m offset 1h >= 10.0\n", "", "a trickle, all good"),
+        ("gatewayz.yml", "          >= 10.0\n", "          >= 0\n",
+         "one provider is asked every five minutes, another every twelve"),
+        ("stack.yml", '          unless on () up{job="mimir"} == 0\n', "", "Mimir is down"),
+        ("stack.yml", '          or absent(up{job="loki"})\n', "", "Loki's job is gone"),
+        ("stack.yml", f"unless on (job, instance) {LINES} > 0", f"and on (job, instance) {LINES} == 0",
+         "Loki has never got anything"),
+    ],
+)  # fmt: skip
+def test_a_rule_without_its_safety_is_found_out(
+    promtool: Path, tmp_path: Path, name: str, right: str, wrong: str, situation: str
+) -> None:
+    texts = rules(whole_site())
+    assert right in texts[name]
+    texts[name] = texts[name].replace(right, wrong)
+    assert "exp: {alertname=" in run(promtool, tmp_path, SITUATIONS[situation], texts)
+
+
+@pytest.mark.parametrize(
+    ("situation", "alert", "labels", "summary", "description"),
+    [
+        ("zero traffic in one environment", "NoTrafficDetected",
+         {"env": "staging", "severity": "critical", "component": "api"}, "No request at all in staging",
+         "The backend answers Prometheus, and has had 0 requests/s over 5 minutes."),
+        ("a flood of client errors", "HighAPIErrorRate",
+         {"env": "production", "severity": "critical", "component": "api"}, "Requests fail in production",
+         "20.98% of all requests over 5 minutes got a 4xx or 5xx answer."),
+        ("Mimir comes near its limit", "MimirSeriesHigh", {"severity": "warning", "component": "monitoring"},
+         "Mimir comes near its limit of series", "85% of the series it may have are in use."),
+        ("Loki's job is gone", "TargetMissing", {"job": "loki", "severity": "critical", "component": "monitoring"},
+         "loki is not scraped", "1 of the targets that job loki should have are not there."),
+    ],
+)  # fmt: skip
+def test_an_alert_says_what_and_where_and_how_much(
+    promtool: Path, tmp_path: Path, situation: str, alert: str, labels: Any, summary: str, description: str
+) -> None:
+    site, happening = whole_site(), SITUATIONS[situation]
+    annotations = alerts(site)[alert]["annotations"] | {"summary": summary, "description": description}
+    wanted = {"eval_time": f"{happening.calm + happening.minutes}m", "alertname": alert}
+    wanted["exp_alerts"] = [{"exp_labels": labels, "exp_annotations": annotations}]
+    test = unit(happening, site, rules(site))
+    test["tests"][0] |= {"promql_expr_test": [], "alert_rule_test": [wanted]}
+    assert judged(promtool, tmp_path, rules(site), test) == ""
+
+
+def test_one_target_of_several_is_missed(promtool: Path, tmp_path: Path) -> None:
+    site = make_site({"front": ("prometheus", "node_exporter"), "store": ("node_exporter",)}, **NO_GATEWAYZ)
+    ups = [
+        f'up{{job="{job.name}",instance="{endpoint.address}"}}'
+        for job in jobs(site.here.services["prometheus"], site)
+        for endpoint in job.endpoints
+    ]
+    present = {name: [1.0] * 61 for name in ups if name != 'up{job="node_exporter",instance="192.0.2.12:9100"}'}
+    assert len(present) == len(ups) - 1
+    checks = [expect(NOW, "15m", 'TargetMissing{job="node_exporter"}')]
+    assert judged(promtool, tmp_path, rules(site), document(rules(site), present, promql_expr_test=checks)) == ""
+    whole = document(rules(site), dict.fromkeys(ups, [1.0] * 61), promql_expr_test=[expect(NOW, "15m")])
+    assert judged(promtool, tmp_path, rules(site), whole) == ""
+
+
+def test_the_original_alerts_are_there_as_they_were() -> None:
+    found = alerts(whole_site())
+    for name, wanted in ORIGINAL.items():
+        labels = found[name]["labels"]
+        assert (found[name]["for"], labels["severity"], labels["component"]) == wanted
+
+
+def test_every_alert_can_be_routed_read_and_followed() -> None:
+    for name, rule in alerts(whole_site()).items():
+        assert rule["labels"]["severity"] in {"critical", "warning", "none"}, name
+        assert rule["labels"]["component"] in {"api", "model", "provider", "monitoring"}, name
+        notes = rule["annotations"]
+        assert notes.keys() - {"dashboard"} == {"summary", "description", "runbook_url"}, name
+        assert notes["runbook_url"].endswith(f"/docs/alerts.md#{name.lower()}")
+        assert name == "Watchdog" or notes["dashboard"] in DASHBOARDS
+
+
+def test_the_documentation_has_a_section_for_every_alert_and_no_other() -> None:
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    sections = re.split(r"^### ", text, flags=re.MULTILINE)[1:]
+    assert [one.partition("\n")[0] for one in sections] == list(alerts(whole_site()))
+    assert all("*First:*" in one and "*Usual cause:*" in one for one in sections)
+
+
+def test_the_documentation_names_settings_that_exist() -> None:
+    named = set(re.findall(r"`prometheus_(\w+)`", (ROOT / "docs" / "alerts.md").read_text()))
+    assert named == AlertingSettings.model_fields.keys()
+
+
+def test_groups_are_small_enough_for_mimirs_ruler_and_have_names_of_their_own() -> None:
+    found = groups(whole_site())
+    assert all(len(group["rules"]) <= 20 and group["interval"] == "30s" for group in found)
+    assert len({group["name"] for group in found}) == len(found)
+
+
+def other(value: Any) -> Any:
+    """A value that is not the default, and as good."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1 if isinstance(value, int) else value * 1.01
+    return ("/other",) if isinstance(value, tuple) else "https://other" if value.startswith("http") else "7m"
+
+
+@pytest.mark.parametrize("setting", AlertingSettings.model_fields)
+def test_every_setting_is_in_force(setting: str) -> None:
+    value = other(AlertingSettings.model_fields[setting].default)
+    assert rules(whole_site(**{f"prometheus_{setting}": value})) != rules(whole_site())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("api_error_share", 1.5),
+        ("request_rate_low", 0),
+        ("no_traffic_for", "soon"),
+        ("restarts_max", 0),
+        ("ignored_paths", ["metrics"]),
+        ("ignored_paths", ['/"}']),
+        ("runbook_base_url", "docs/alerts.md"),
+    ],
+)
+def test_a_threshold_that_makes_no_sense_is_refused_by_name(setting: str, value: Any) -> None:
+    with pytest.raises(Refusal, match=f"one: prometheus_{setting}"):
+        make_site(**{f"prometheus_{setting}": value})
+
+
+@pytest.mark.parametrize(("low", "high"), ORDERED)
+def test_thresholds_that_contradict_each_other_are_refused(low: str, high: str) -> None:
+    value = AlertingSettings.model_fields[high].default
+    with pytest.raises(Refusal, match=f"one: prometheus_{low} = {value} must be below prometheus_{high}"):
+        rules(whole_site(**{f"prometheus_{low}": value}))
+
+
+def test_a_path_is_taken_literally() -> None:
+    site = whole_site(prometheus_ignored_paths=["/metrics", "/health.json"])
+    assert 'path!~"/metrics|/health[.]json"' in rules(site)["recording.yml"]
+
+
+def test_what_a_site_does_not_carry_has_no_rules() -> None:
+    site = make_site({"one": ("prometheus",)}, **NO_GATEWAYZ)
+    assert [file.path for file in rule_files(site.here.services["prometheus"], site)] == ["rules/stack.yml"]
+    assert alerts(site).keys() == {
+        "Watchdog", "TargetDown", "TargetMissing", "ServiceRestarting", "ConfigReloadFailed", "PrometheusRuleFailing",
+    }  # fmt: skip
+
+
+def test_a_mimir_without_a_limit_has_no_alert_about_it() -> None:
+    assert not {"MimirSeriesHigh", "MimirSeriesCritical"} & alerts(whole_site(mimir_max_series=0)).keys()
+
+
+def test_rules_that_mimir_evaluates_are_not_prometheus_own() -> None:
+    site = make_site(prometheus_rules_in_mimir=True)
+    found = component(site, "prometheus")
+    assert [one.path for one in found.files] == ["prometheus.yml"]
+    assert not any("rules" in word for one in found.validators for word in one.command)
+    assert rules(site).keys() == rules(make_site()).keys()
+    watched = 'cortex_prometheus_rule_evaluation_failures_total{job="mimir"}'
+    assert watched in alerts(site)["PrometheusRuleFailing"]["expr"]
+
+
+def test_rules_in_a_mimir_that_is_not_there_are_refused() -> None:
+    site = make_site({"one": ("prometheus",)}, prometheus_rules_in_mimir=True)
+    with pytest.raises(Refusal, match="one: prometheus_rules_in_mimir = True, but no host carries mimir"):
+        component(site, "prometheus")
