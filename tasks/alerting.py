@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import Field
 
@@ -13,10 +13,10 @@ from lgtm.render import render
 from lgtm.settings import Duration, Many, Settings
 from lgtm.site import Site
 from tasks import pipeline
-from tasks.mimir import MimirSettings
 from tasks.scraping import jobs
 
 if TYPE_CHECKING:
+    from tasks.mimir import MimirSettings
     from tasks.prometheus import PrometheusSettings
 
 TEMPLATES = str(Path(__file__).with_name("prometheus.py"))  # the templates are its own
@@ -29,7 +29,9 @@ UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./-]*$")]
 class AlertingSettings(Settings):
     """What an alert waits for. Shares lie between 0 and 1; `…_for` is how long it must last."""
 
-    rules_in_mimir: bool = False  # Mimir's ruler evaluates the rules, and Prometheus none
+    # Mimir's ruler evaluates the alerts about GatewayZ. What watches the stack stays with Prometheus: a Mimir that is
+    # down could not say so; and so do the recording rules, which would be in Mimir twice.
+    rules_in_mimir: bool = False
     runbook_base_url: Annotated[str, Field(pattern=r"^https?://[^\s#]+$")] = RUNBOOKS  # + #alert, on every alert
 
     # GatewayZ's API
@@ -127,6 +129,11 @@ def rule_files(settings: PrometheusSettings, site: Site) -> tuple[ConfigFile, ..
     )
 
 
+def mimirs(settings: PrometheusSettings) -> tuple[str, ...]:
+    """The paths of the rule files that Mimir's ruler evaluates instead of Prometheus."""
+    return ("rules/gatewayz.yml",) if settings.rules_in_mimir else ()
+
+
 def validators(files: tuple[ConfigFile, ...]) -> tuple[Validator, ...]:
     """promtool's judgement of rule files; none where there are none."""
     paths = [f"{{etc}}/{one.path}" for one in files]
@@ -153,13 +160,11 @@ def _gatewayz(settings: PrometheusSettings) -> bool:
 
 
 def _rendered(name: str, settings: PrometheusSettings, site: Site) -> str:
-    # Mimir's ruler counts what it does under Prometheus' own names, with a word before them.
-    prefix, evaluator = ("cortex_", "mimir") if settings.rules_in_mimir else ("", "prometheus")
     return render(
         TEMPLATES, f"rules/{name}",
         settings=settings, services=site.services, jobs=jobs(settings, site), gatewayz=_gatewayz(settings),
         counted=f"path!~{_quoted(settings.ignored_paths)}", remote=pipeline.REMOTE, series_max=_series_max(site),
-        prefix=prefix, evaluator=evaluator, runbook=lambda alert: f'"{settings.runbook_base_url}#{alert.lower()}"',
+        runbook=lambda alert: f'"{settings.runbook_base_url}#{alert.lower()}"',
     )  # fmt: skip
 
 
@@ -171,5 +176,4 @@ def _quoted(paths: tuple[str, ...]) -> str:
 def _series_max(site: Site) -> int:
     """Mimir's limit of active series as it is set; 0 = none."""
     node = site.the("mimir")
-    settings = node.services["mimir"] if node else None
-    return settings.max_series if isinstance(settings, MimirSettings) else 0
+    return cast("MimirSettings", node.services["mimir"]).max_series if node else 0

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
 from lgtm.checks import Answer, Bad, Check, data_of, ready
 from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
+from lgtm.errors import Refusal
 from lgtm.render import render
 from lgtm.settings import Duration, PortNumber, ServiceSettings
 from lgtm.site import LOOPBACK, Scrape, Site
+from tasks import alerting
 
+if TYPE_CHECKING:
+    from tasks.prometheus import PrometheusSettings
+
+TENANT = "anonymous"  # Mimir's one tenant while multitenancy is off
 SCRAPE = Scrape("30s", "10s")
 DATA = "/data/mimir"
 RELOADED = "cortex_runtime_config_last_reload_successful"
@@ -49,8 +59,9 @@ def component(settings: MimirSettings, site: Site) -> Component:
             Port("memberlist", settings.memberlist_port, LOOPBACK),
         ),
         files=(
-            ConfigFile("mimir.yml", _main(settings, http)),
+            ConfigFile("mimir.yml", _main(settings, site)),
             ConfigFile("runtime.yaml", render(__file__, "runtime.yaml", settings=settings), "reload"),
+            *_rules(site),
         ),
         volumes=(Volume(DATA),),
         validators=(Validator(("{artifact}/mimir", "-modules", "-config.file={etc}/mimir.yml")),),
@@ -61,9 +72,33 @@ def component(settings: MimirSettings, site: Site) -> Component:
     )
 
 
-def _main(settings: MimirSettings, http: Port) -> str:
-    runtime = etc("mimir", "runtime.yaml")
-    return render(__file__, "mimir.yml", settings=settings, http=http, own=LOOPBACK, data=DATA, runtime=runtime)
+def _main(settings: MimirSettings, site: Site) -> str:
+    rules = etc("mimir", "rules") if _rules(site) else None
+    return render(
+        __file__, "mimir.yml",
+        settings=settings, http=site.port("mimir"), own=LOOPBACK, data=DATA, runtime=etc("mimir", "runtime.yaml"),
+        rules=rules, alertmanagers=_alertmanagers(site) if rules else [],
+    )  # fmt: skip
+
+
+def _alertmanagers(site: Site) -> list[str]:
+    """Where Mimir's ruler sends alerts. That Mimir talks to them is the exception, so nothing is opened for it."""
+    for node in site.carrying("alertmanager"):
+        if node != site.here and site.address("alertmanager", node) == LOOPBACK:
+            raise Refusal(
+                f"{site.here.name}: prometheus_rules_in_mimir is True, but Alertmanager on {node.name} listens on "
+                "loopback only; set alertmanager_exposed = True there"
+            )
+    return [site.url("alertmanager", node=node) for node in site.carrying("alertmanager")]
+
+
+def _rules(site: Site) -> tuple[ConfigFile, ...]:
+    """The rule files that a Prometheus leaves to Mimir's ruler, which reads them again every minute."""
+    for node in site.carrying("prometheus"):
+        settings = cast("PrometheusSettings", node.services["prometheus"])
+        files = [one for one in alerting.rule_files(settings, site.at(node)) if one.path in alerting.mimirs(settings)]
+        return tuple(ConfigFile(one.path.replace("rules/", f"rules/{TENANT}/"), one.content, "none") for one in files)
+    return ()
 
 
 def checks(settings: MimirSettings, site: Site) -> list[Check]:
@@ -83,7 +118,29 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
             _runtime,
             "journalctl -u lgtm-mimir -g runtime says what is wrong; the last good limits stay in force",
         ),
+        *_ruler(site),
     ]
+
+
+def _ruler(site: Site) -> list[Check]:
+    """The rules that are Mimir's to evaluate are in force; no check where there are none."""
+    names = {name for one in _rules(site) for name in re.findall(r"alert: (\w+)", one.content)}
+    if not names:
+        return []
+    remedy = "journalctl -u lgtm-mimir -g rule; one bad expression stops its whole file"
+    url = site.url("mimir", "/prometheus/api/v1/rules")
+    judge = partial(_evaluated, names=names)
+    return [Check("mimir.rules", "Mimir evaluates its rules", url, judge, remedy, patience=120, slow=True)]
+
+
+def _evaluated(answer: Answer, names: set[str]) -> str:
+    rules = [rule for group in data_of(answer)["groups"] for rule in group["rules"]]
+    if missing := names - {rule["name"] for rule in rules}:
+        raise Bad(f"not loaded: {', '.join(sorted(missing))}")
+    failing = [f"{rule['name']}: {rule.get('lastError') or rule['health']}" for rule in rules if rule["health"] != "ok"]
+    if failing:
+        raise Bad("; ".join(failing))
+    return f"{len(rules)} rules"
 
 
 def _labels(answer: Answer) -> str:

@@ -39,9 +39,8 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
     if settings.gatewayz_staging_url and settings.staging_bearer_token is None:
         raise missing(site.here.name, "prometheus", "STAGING_BEARER_TOKEN", site.environment)
     token = settings.staging_bearer_token if settings.gatewayz_staging_url else None
-    rules = alerting.rule_files(settings, site)
-    if settings.rules_in_mimir:  # then they are Mimir's to load
-        rules = ()
+    elsewhere = alerting.mimirs(settings)
+    rules = tuple(one for one in alerting.rule_files(settings, site) if one.path not in elsewhere)
     return Component(
         service="prometheus",
         artifact=Artifact("prometheus", settings.version),

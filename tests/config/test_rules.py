@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import yaml
 from rule_units import NOW, document, expect, judged, rules, run, unit, whole_site
-from sites import ROOT, component, make_site
+from sites import ROOT, component, file, make_site
 from situations import GATEWAYZ, STACK, Situation
 
+from lgtm.checks import Answer, Bad
 from lgtm.errors import Refusal
+from lgtm.plugins import tasks
 from lgtm.site import Site
 from tasks.alerting import ORDERED, AlertingSettings, rule_files
 from tasks.scraping import jobs
@@ -21,6 +24,7 @@ from tasks.scraping import jobs
 SITUATIONS = {one.name: one for one in (*GATEWAYZ, *STACK)}
 NO_GATEWAYZ: Mapping[str, Any] = {"prometheus_gatewayz_production_url": None, "prometheus_gatewayz_staging_url": None}
 LINES = "sum by (job, instance) (rate(loki_distributor_lines_received_total[5m]))"
+RULER_FILE = "rules/anonymous/gatewayz.yml"
 DASHBOARDS = {"gatewayz-overview", "golden-signals", "providers-models", "logs", "traces", "stack"}
 ORIGINAL = {  # for, severity, component
     "LowAPIRequestRate": ("5m", "warning", "api"),
@@ -227,12 +231,40 @@ def test_a_mimir_without_a_limit_has_no_alert_about_it() -> None:
 
 def test_rules_that_mimir_evaluates_are_not_prometheus_own() -> None:
     site = make_site(prometheus_rules_in_mimir=True)
-    found = component(site, "prometheus")
-    assert [one.path for one in found.files] == ["prometheus.yml"]
-    assert not any("rules" in word for one in found.validators for word in one.command)
+    found, ruler = component(site, "prometheus"), component(site, "mimir")
+    assert [one.path for one in found.files] == ["prometheus.yml", "rules/recording.yml", "rules/stack.yml"]
+    assert not any("gatewayz" in word for one in found.validators for word in one.command)
+    assert file(ruler, RULER_FILE) == rules(site)["gatewayz.yml"]
     assert rules(site).keys() == rules(make_site()).keys()
     watched = 'cortex_prometheus_rule_evaluation_failures_total{job="mimir"}'
     assert watched in alerts(site)["PrometheusRuleFailing"]["expr"]
+
+
+def test_a_ruler_that_cannot_reach_its_alertmanager_is_refused() -> None:
+    split = {"front": ("prometheus", "alertmanager"), "store": ("mimir",)}
+    with pytest.raises(Refusal, match=r"store: .* Alertmanager on front listens on loopback only; set alertmanager_ex"):
+        component(make_site(split, prometheus_rules_in_mimir=True), "mimir")
+    site = make_site(split, prometheus_rules_in_mimir=True, alertmanager_exposed=True)
+    assert 'alertmanager_url: "http://192.0.2.11:9093"' in file(component(site, "mimir"), "mimir.yml")
+
+
+def test_whether_mimir_evaluates_its_rules_is_asked_of_its_ruler() -> None:
+    site = make_site(prometheus_rules_in_mimir=True)
+    [check] = [one for one in tasks()["mimir"].checks(site.here.services["mimir"], site) if one.id == "mimir.rules"]
+    loaded = [{"name": name, "health": "ok"} for name in yaml_names(file(component(site, "mimir"), RULER_FILE))]
+
+    def answer(rules: list[dict[str, str]]) -> Answer:
+        return Answer(200, json.dumps({"status": "success", "data": {"groups": [{"rules": rules}]}}))
+
+    assert check.judge(answer(loaded)) == f"{len(loaded)} rules"
+    with pytest.raises(Bad, match=f"not loaded: {loaded[0]['name']}"):
+        check.judge(answer(loaded[1:]))
+    with pytest.raises(Bad, match="bad data"):
+        check.judge(answer([*loaded[1:], loaded[0] | {"health": "err", "lastError": "bad data"}]))
+
+
+def yaml_names(text: str) -> list[str]:
+    return [rule["alert"] for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
 def test_rules_in_a_mimir_that_is_not_there_are_refused() -> None:
