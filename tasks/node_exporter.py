@@ -36,7 +36,7 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
                 "ProtectHome": "read-only",
                 "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK",
             },
-            reason="its work is to see the whole host: /proc, every mount, the interfaces, how far the clock may be off",
+            reason="its work is to see the whole host: /proc, mounts, interfaces, how far the clock may be off",
             memory_max=settings.memory_max,
             cpu_cores=settings.cpu_cores,
         ),

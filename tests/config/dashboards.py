@@ -55,6 +55,9 @@ EMPTY_WITH_STAND_IN = {
     ("stack", "Requests by status"): "mimir",
     ("stack", "Spans refused"): "tempo",
     ("traces", "Inferences"): "tempo",
+    ("traces", "Failures between services"): "tempo",
+    ("traces", "Requests between services"): "tempo",
+    ("traces", "Time between services p95"): "tempo",
 }
 
 

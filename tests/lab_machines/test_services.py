@@ -13,6 +13,7 @@ from lab import credentials
 from lab.contract import BACKEND_PORTS, REDIS_PORT, SMTP_PORT
 from lab.errors import LabError
 from lab.machines import Lab
+from lab.services import backend
 
 PAGES = ("/metrics", "/prometheus/data/metrics")
 
@@ -52,6 +53,24 @@ def test_staging_wants_its_token_and_production_none(lab: Lab, page: str) -> Non
     assert get(lab, "staging", page)[0] == 401
     assert get(lab, "staging", page, "wrong")[0] == 401
     assert get(lab, "staging", page, secrets(lab)["STAGING_BEARER_TOKEN"])[0] == 200
+
+
+def test_openmetrics_is_spoken_to_those_who_take_it(lab: Lab) -> None:
+    connection = http.client.HTTPConnection(lab.network.gateway, BACKEND_PORTS["production"], timeout=5)
+    for accepts, kind in {
+        "application/openmetrics-text;version=1.0.0": "application/openmetrics-text",
+        "": "text/plain",
+    }.items():
+        connection.request("GET", "/metrics", headers={"Accept": accepts})
+        response = connection.getresponse()
+        assert response.read().endswith(b"# EOF\n") is (kind != "text/plain")
+        assert response.headers["Content-Type"].startswith(kind)
+    connection.close()
+
+
+def test_logs_and_traces_go_to_the_first_host(lab: Lab) -> None:
+    command = backend(lab.network, secrets(lab)).command
+    assert command[-2:] == ("--telemetry", lab.host(1).address)
 
 
 def test_staging_can_refuse_its_own_token(lab: Lab) -> None:

@@ -1,0 +1,242 @@
+"""Grafana Loki: the store of log lines, all its parts in one process."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import partial
+from itertools import pairwise
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from pydantic import AfterValidator, Field
+
+from lgtm.checks import Answer, Bad, Check, data_of, ready
+from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
+from lgtm.render import read, render
+from lgtm.settings import Duration, Many, PortNumber, ServiceSettings, Settings, seconds
+from lgtm.site import LOOPBACK, Site
+
+USES = ("mimir",)
+DATA = "/data/loki"
+RECORD = f"{DATA}/schema"  # the periods this host's logs are written with
+TENANT = "fake"  # Loki's own name for the one tenant it has without authentication
+RULES = f"rules/{TENANT}/logs.yml"
+RELOADED = "loki_runtime_config_last_reload_successful"
+EPOCH = "2025-01-01"
+
+
+def _day(value: str) -> str:
+    try:
+        if date.fromisoformat(value).isoformat() == value:
+            return value
+    except ValueError:
+        pass
+    raise ValueError('must be a day such as "2025-01-01"')
+
+
+def _append_only(periods: tuple[Period, ...]) -> tuple[Period, ...]:
+    if not periods or periods[0].start != EPOCH:
+        raise ValueError(f"must begin with the period of {EPOCH}; further ones are added after it")
+    for earlier, later in pairwise(periods):
+        if earlier.start >= later.start:
+            raise ValueError(f"must be in order of start, but {later.start} comes after {earlier.start}")
+    return periods
+
+
+def _kept(value: str) -> str:
+    if seconds(value) < 86400:
+        raise ValueError("must be a day or longer: Loki deletes by the day")
+    return value
+
+
+class Period(Settings):
+    """How logs are stored from a day on: `{"start": "2027-01-01", "version": "v13"}`. Never edited once begun."""
+
+    start: Annotated[str, AfterValidator(_day)]  # 0:00 UTC; in the future when it is added
+    store: Literal["tsdb"] = "tsdb"
+    version: Annotated[str, Field(pattern=r"^v(1[3-9]|[2-9][0-9])$")] = "v13"
+
+
+class LokiSettings(ServiceSettings):
+    version: str = "3.7.8"
+    http_port: PortNumber = 3100
+    grpc_port: PortNumber = 9096  # between Loki's own parts
+    retention: Annotated[Duration, AfterValidator(_kept)] = "30d"  # how long lines are kept, and can be asked for
+    ingestion_rate: int = 10  # megabytes per second, on average
+    ingestion_burst: int = 20  # megabytes accepted at once
+    max_streams: int = 10_000  # active streams, which are combinations of labels
+    max_query_series: int = 2000  # series a query may answer with
+    max_query_lines: int = 5000  # lines a query may answer with
+    query_timeout: Duration = "1m"
+    # Append-only: a new period starts in the future, an old one is never edited. The host refuses everything else.
+    schema_periods: Annotated[Many[Annotated[Period, Field(strict=False)]], AfterValidator(_append_only)] = (
+        Period(start=EPOCH),
+    )
+    stop_timeout: int = 120  # seconds until a stopping Loki is killed
+
+
+def component(settings: LokiSettings, site: Site) -> Component:
+    return Component(
+        service="loki",
+        artifact=Artifact("loki", settings.version),
+        unit=Unit(
+            command=("{artifact}/loki", f"-config.file={etc('loki', 'loki.yml')}"),
+            before=(("/bin/sh", etc("loki", "schema.sh"), "record", etc("loki", "schema"), RECORD),),
+            memory_max=settings.memory_max,
+            cpu_cores=settings.cpu_cores,
+            start_timeout=600,  # replaying a large write-ahead log
+            stop_timeout=settings.stop_timeout,
+        ),
+        ready=site.url("loki", "/ready"),
+        ports=(site.port("loki"), Port("grpc", settings.grpc_port, LOOPBACK)),
+        files=_files(settings, site),
+        volumes=(Volume(DATA),),
+        validators=(
+            Validator(("{artifact}/loki", "-verify-config", "-config.file={etc}/loki.yml")),
+            Validator(("/bin/sh", "{etc}/schema.sh", "check", "{etc}/schema", RECORD)),
+        ),
+        # Loki reads runtime.yaml again every 5 s and reports the sha256 of what it makes of it. The template is
+        # written as Loki itself would write it (sorted, four spaces), so that this is the file's own sha256.
+        reload=Reload(site.url("loki", "/metrics"), RELOADED, "loki_runtime_config_hash", signal=None, timeout=30),
+        after=tuple(name for name in USES if name in site.here.services),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def _files(settings: LokiSettings, site: Site) -> tuple[ConfigFile, ...]:
+    mimir = site.the("mimir")
+    main = render(
+        __file__, "loki.yml",
+        settings=settings, http=site.port("loki"), own=LOOPBACK, data=DATA,
+        runtime=etc("loki", "runtime.yaml"), rules=etc("loki", "rules"), labels={"environment": site.environment},
+        push=site.url("mimir", "/api/v1/push", mimir) if mimir else None,
+    )  # fmt: skip
+    return (
+        ConfigFile("loki.yml", main),
+        ConfigFile("runtime.yaml", render(__file__, "runtime.yaml", settings=settings), "reload"),
+        ConfigFile("schema", render(__file__, "schema", settings=settings)),
+        ConfigFile("schema.sh", read(__file__, "schema.sh"), "none"),
+        *((ConfigFile(RULES, read(__file__, "rules/logs.yml")),) if mimir else ()),
+    )
+
+
+def checks(settings: LokiSettings, site: Site) -> list[Check]:
+    journal = "journalctl -u lgtm-loki"
+    return [
+        ready("loki", site.url("loki", "/ready"), settings.ready_timeout),
+        Check(
+            "loki.query", "Loki answers queries", site.url("loki", "/loki/api/v1/labels"), _labels,
+            f"{journal} -n 50; a full or unreadable {DATA} is the usual cause",
+        ),
+        Check(
+            "loki.ingester", "Loki takes lines in", site.url("loki", "/metrics"), _ingester,
+            f"see /ring of Loki; {journal} -g ingester",
+        ),
+        Check(
+            "loki.runtime", "Loki's limits are the deployed ones", site.url("loki", "/metrics"), _runtime,
+            f"{journal} -g runtime says what is wrong; the last good limits stay in force",
+        ),
+        Check(
+            "loki.retention", "Loki deletes what is older than it should keep", site.url("loki", "/config"),
+            partial(_retention, wanted=settings.retention),
+            "the configuration in force is not the deployed one: restart lgtm-loki, or deploy again",
+        ),
+        *_ruler(site),
+        *_lines(site),
+    ]  # fmt: skip
+
+
+def _ruler(site: Site) -> list[Check]:
+    """The recording rules are in force; no check where there is no Mimir to write to."""
+    if not site.the("mimir"):
+        return []
+    names = set(re.findall(r"record: (\S+)", read(__file__, "rules/logs.yml")))
+    return [
+        Check(
+            "loki.rules", "Loki's recording rules are evaluated", site.url("loki", "/prometheus/api/v1/rules"),
+            partial(_rules, names=names),
+            "journalctl -u lgtm-loki -g rule; one bad expression stops its whole file", patience=90, slow=True,
+        )
+    ]  # fmt: skip
+
+
+def _lines(site: Site) -> list[Check]:
+    """The journals of the site's own hosts arrive; no check where nothing ships them."""
+    if not site.carrying("alloy"):
+        return []
+    query = quote('sum(count_over_time({job="journal"}[5m]))', safe="")
+    return [
+        Check(
+            "loki.lines", "Lines from the journals arrive in Loki",
+            site.url("loki", f"/loki/api/v1/query?query={query}"), _arrived,
+            "journalctl -u lgtm-alloy -n 50 on the hosts that ship logs", "peer", patience=60, slow=True,
+        )
+    ]  # fmt: skip
+
+
+def _labels(answer: Answer) -> str:
+    if answer.json().get("status") == "success" and "data" not in answer.json():
+        return "no lines yet"  # an empty Loki leaves `data` out
+    return f"{len(data_of(answer))} label names"
+
+
+def _samples(answer: Answer, name: str, label: str = "") -> list[float]:
+    """The values of a metric in the Prometheus text format. Raises Bad when there is none."""
+    lines = [line for line in answer.body.splitlines() if line.startswith(name) and label in line]
+    if not lines:
+        raise Bad(f"HTTP {answer.status}, {name} is not among the metrics")
+    return [float(line.split()[-1]) for line in lines]
+
+
+def _ingester(answer: Answer) -> str:
+    active = sum(_samples(answer, 'loki_ring_members{name="ingester"', 'state="ACTIVE"'))
+    if active != 1:
+        raise Bad(f"{active:.0f} active ingesters, where there should be 1")
+    return "1 active ingester"
+
+
+def _runtime(answer: Answer) -> str:
+    if set(_samples(answer, RELOADED)) != {1.0}:
+        raise Bad("the last reading of runtime.yaml failed")
+    return "runtime.yaml is in force"
+
+
+def _setting(answer: Answer, section: str, key: str) -> str:
+    """A setting of a top-level section, in the YAML that Loki shows of its configuration. Raises Bad for none."""
+    inside = False
+    for line in answer.body.splitlines():
+        if line[:1].isalpha():
+            inside = line == f"{section}:"
+        elif inside and line.startswith(f"  {key}: "):
+            return line.partition(": ")[2].strip('"')
+    raise Bad(f"HTTP {answer.status}, no {section}.{key} in force")
+
+
+def _retention(answer: Answer, wanted: str) -> str:
+    if _setting(answer, "compactor", "retention_enabled") != "true":
+        raise Bad("compactor.retention_enabled is not true: nothing is ever deleted")
+    if _setting(answer, "compactor", "delete_request_store") != "filesystem":
+        raise Bad("compactor.delete_request_store is not filesystem")
+    period = _setting(answer, "limits_config", "retention_period")
+    if seconds(period) != seconds(wanted):  # Loki writes 720h as 30d
+        raise Bad(f"{period} is in force, not {wanted}")
+    return f"{wanted} in force"
+
+
+def _rules(answer: Answer, names: set[str]) -> str:
+    rules = [rule for group in data_of(answer)["groups"] for rule in group["rules"]]
+    missing = names - {rule["name"] for rule in rules}
+    if missing:
+        raise Bad(f"not loaded: {', '.join(sorted(missing))}")
+    failing = [f"{rule['name']}: {rule.get('lastError') or rule['health']}" for rule in rules if rule["health"] != "ok"]
+    if failing:
+        raise Bad("; ".join(failing))
+    return f"{len(rules)} rules"
+
+
+def _arrived(answer: Answer) -> str:
+    lines = sum(float(one["value"][1]) for one in data_of(answer)["result"])
+    if not lines:
+        raise Bad("no line in the last 5 minutes")
+    return f"{lines:.0f} lines in the last 5 minutes"
