@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from lgtm.component import Component
 from lgtm.generation import Generation
 from lgtm.lock import Lock
 from lgtm.plugins import tasks
-from lgtm.settings import SiteSettings
+from lgtm.settings import ServiceSettings, SiteSettings
 from lgtm.site import Site
 
 
@@ -35,20 +35,34 @@ def store(root: Path, settings: SiteSettings) -> Store:
     )
 
 
-def generation_of(site: Site) -> Generation:
-    """The generation of the site's current host. Raises Refusal for whatever cannot be deployed."""
+@dataclass(frozen=True)
+class Declared:
+    """A service of one host with what it will run, and the settings that fit it."""
+
+    settings: ServiceSettings
+    component: Component
+    artifact: Resolved
+
+
+def _declared(site: Site) -> dict[str, Declared]:
+    """service → what is declared of it on the site's current host. Raises Refusal for whatever cannot be had."""
     source = store(site.root, site.here.settings)
-    components: list[Component] = []
-    artifacts: dict[str, Resolved] = {}
+    found = {}
     for service, settings in site.here.services.items():
         component = tasks()[service].component(settings, site)
         artifact = source.resolve(component.artifact.name, component.artifact.version, site.here.settings.arch)
-        if artifact.version != settings.version:  # an unlocked one: the configuration follows what will run
+        if artifact.version != settings.version:  # an unlocked one: configuration and checks follow what will run
             settings = settings.model_copy(update={"version": artifact.version})
             component = tasks()[service].component(settings, site)
-        components.append(component)
-        artifacts[service] = artifact
-    return generation.build(site.here.name, components, artifacts)
+        found[service] = Declared(settings, component, artifact)
+    return found
+
+
+def generation_of(site: Site) -> Generation:
+    """The generation of the site's current host. Raises Refusal for whatever cannot be deployed."""
+    declared = _declared(site)
+    artifacts = {service: one.artifact for service, one in declared.items()}
+    return generation.build(site.here.name, [one.component for one in declared.values()], artifacts)
 
 
 def marked(site: Site, results: list[Result]) -> list[Result]:
@@ -70,6 +84,6 @@ def checks_of(site: Site) -> list[tuple[str, Check]]:
     """(service, check) for every check of the site's current host."""
     return [
         (service, check)
-        for service, settings in site.here.services.items()
-        for check in tasks()[service].checks(settings, site)
+        for service, one in _declared(site).items()
+        for check in tasks()[service].checks(one.settings, site)
     ]

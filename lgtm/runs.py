@@ -87,7 +87,8 @@ def _fetch(plan: Plan, source: Store) -> None:
 
 def _gate(here: Site, host: Host) -> None:
     """Let the deploy pass only if the host's own checks and its peers' are well."""
-    results = verification.await_all(host, [(name, check) for name, check in checks_of(here) if not check.slow])
+    checks = [(name, check) for name, check in checks_of(here) if not check.slow]
+    results = marked(here, verification.await_all(host, checks))
     failed = [result for result in results if result.verdict == "failed"]
     if failed:
         report.checks(results)

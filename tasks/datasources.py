@@ -8,6 +8,7 @@ from typing import Any
 
 from lgtm.site import Site
 
+EXEMPLARS = ("trace_id", "traceID")  # the label that names the trace: GatewayZ's, and the one of span metrics
 NAMES = {"prometheus": "Prometheus", "mimir": "Mimir", "loki": "Loki", "tempo": "Tempo"}
 HEXADECIMAL = "[0-9a-fA-F]{16,32}"
 # A trace id in a line: JSON, also within a JSON text, and key=value, quoted or not.
@@ -100,7 +101,8 @@ def _url(service: str, site: Site) -> str:
 
 
 def _metrics(kind: str, others: set[str]) -> dict[str, Any]:
-    exemplars = [{"name": "trace_id", "datasourceUid": uid("tempo")}] if "tempo" in others else []
+    names = EXEMPLARS if "tempo" in others else ()
+    exemplars = [{"name": name, "datasourceUid": uid("tempo")} for name in names]
     return {
         "httpMethod": "POST",
         "prometheusType": kind,

@@ -46,6 +46,7 @@ EMPTY_WHEN_HEALTHY = {
     ("stack", "Disk growth, thirty days"): "a lab host's root is an overlay, which node_exporter leaves out",
     ("stack", "Samples refused"): "Mimir counts a reason once it has refused for it",
     ("stack", "Lines refused"): "Loki counts a reason once it has refused for it",
+    ("stack", "Spans refused"): "Tempo counts a reason once it has refused for it",
     ("traces", "Errors in the chosen time by span"): "no span need end with an error",
     ("traces", "Failed traces"): "no span need end with an error",
     ("traces", "Slow traces"): "no span need take a second",
@@ -53,7 +54,6 @@ EMPTY_WHEN_HEALTHY = {
 # Panels over what a stand-in does not count, or a query that it does not know: the service that must be the real one.
 EMPTY_WITH_STAND_IN = {
     ("stack", "Requests by status"): "mimir",
-    ("stack", "Spans refused"): "tempo",
     ("traces", "Inferences"): "tempo",
     ("traces", "Failures between services"): "tempo",
     ("traces", "Requests between services"): "tempo",

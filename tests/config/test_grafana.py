@@ -227,7 +227,8 @@ def test_a_label_leads_to_its_trace_by_a_field_of_its_own_name() -> None:
 def test_exemplars_lead_to_traces() -> None:
     for uid in ("grafana_prometheus", "grafana_mimir"):
         details = sources()[uid]["jsonData"]
-        assert details["exemplarTraceIdDestinations"] == [{"name": "trace_id", "datasourceUid": "grafana_tempo"}]
+        links = {one["name"]: one["datasourceUid"] for one in details["exemplarTraceIdDestinations"]}
+        assert links == {"trace_id": "grafana_tempo", "traceID": "grafana_tempo"}
         assert details["httpMethod"] == "POST"
 
 

@@ -11,7 +11,7 @@ from examples import component, resolved
 from sites import ALL, SPLIT, make_site
 
 from lgtm import declaration
-from lgtm.checks import Result, ready
+from lgtm.checks import Answer, Result, ready
 from lgtm.component import Artifact
 from lgtm.errors import Refusal
 from lgtm.settings import SiteSettings
@@ -78,13 +78,22 @@ def test_an_answer_of_a_stand_in_is_marked_wherever_it_runs(monkeypatch: pytest.
     assert [one.stand_in for one in declaration.marked(site, results)] == [True, False, False]
 
 
+def test_checks_follow_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Store("3.0.3"), monkeypatch)
+    site = make_site({"one": ("tempo",)})
+    [retention] = [check for _, check in declaration.checks_of(site) if check.id == "tempo.retention"]
+    said = Answer(200, "backend_worker:\n    compaction:\n        block_retention: 336h0m0s\n")
+    assert retention.judge(said) == "336h0m0s"
+
+
 def test_two_real_services_on_one_port_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Store(), monkeypatch)
     with pytest.raises(Refusal, match=r"^one: .*_http_port and .*_http_port are both 9090; give one"):
         declaration.generation_of(make_site(alertmanager_http_port=9090))
 
 
-def test_every_service_has_checks_with_names_of_their_own() -> None:
+def test_every_service_has_checks_with_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Store(), monkeypatch)
     found = declaration.checks_of(make_site())
     assert {service for service, _ in found} == set(ALL)
     ids = [check.id for _, check in found]

@@ -1,0 +1,186 @@
+"""Grafana Tempo: traces over OTLP, and metrics made of their spans, all its parts in one process."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.component import Artifact, Component, ConfigFile, Port, Unit, Validator, Volume, etc
+from lgtm.render import render
+from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, seconds
+from lgtm.site import LOOPBACK, Scrape, Site
+
+USES = ("mimir",)
+SCRAPE = Scrape("15s", "10s")
+DATA = "/data/tempo"
+REMOTE = "span-metrics"  # the name of the generator's queue
+DIMENSIONS = (
+    "ai.model_id", "ai.provider", "db.system", "error.type", "gen_ai.request.model", "gen_ai.system",
+    "http.route", "http.status_code",
+)  # fmt: skip
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+Version = Annotated[str, Field(pattern=r"^(2\.([5-9]|[1-9][0-9])|3\.[0-9]+)\.")]
+
+
+class TempoSettings(ServiceSettings):
+    version: Version = "2.5.0"  # 2.5 or later, or 3.x; of 2.5.0 alone a checksum for Linux is publicly known
+    http_port: PortNumber = 3200
+    grpc_port: PortNumber = 9097  # between Tempo's own parts
+    otlp_grpc_port: PortNumber = 4317  # where spans come in
+    otlp_http_port: PortNumber = 4318  # likewise, over HTTP
+    retention: Duration = "14d"  # how long traces are kept: 48h, as once, is over before a weekend is
+    ingestion_rate: Bytes = 15_000_000  # bytes of spans per second, on average
+    ingestion_burst: Bytes = 20_000_000  # bytes of spans accepted at once
+    max_traces: int = 10_000  # traces that may be under way at once
+    max_trace_size: Bytes = 5_000_000  # bytes of one trace
+    span_dimensions: Many[str] = DIMENSIONS  # span attributes that become labels; of few values each: no customers
+    latency_buckets: Many[float] = BUCKETS  # seconds; a model may well take a minute
+    max_series: int = 50_000  # series the generator may make of spans; what exceeds them is dropped
+    stop_timeout: int = 60  # seconds until a stopping Tempo is killed; 3.0.3 never ends once it has been queried
+
+
+def component(settings: TempoSettings, site: Site) -> Component:
+    return Component(
+        service="tempo",
+        artifact=Artifact("tempo", settings.version),
+        unit=Unit(
+            command=("{artifact}/tempo", f"-config.file={etc('tempo', 'tempo.yml')}"),
+            relax={"MemoryDenyWriteExecute": None} if _three(settings) else {},
+            reason="Tempo 3 reads JSON by a library that makes machine code as it runs" if _three(settings) else "",
+            memory_max=settings.memory_max,
+            cpu_cores=settings.cpu_cores,
+            start_timeout=600,  # replaying a large write-ahead log
+            stop_timeout=settings.stop_timeout,
+        ),
+        ready=site.url("tempo", "/ready"),
+        # One Tempo talks to itself only; gossip (memberlist) is never bound, since every ring is in memory.
+        ports=(
+            site.port("tempo"),
+            Port("grpc", settings.grpc_port, LOOPBACK),
+            site.port("tempo", "otlp_grpc"),
+            site.port("tempo", "otlp_http"),
+        ),
+        files=(ConfigFile("tempo.yml", _main(settings, site)),),
+        volumes=(Volume(DATA),),
+        # The file must be named by its flag: as a bare word it is ignored, and the defaults are found valid.
+        validators=(Validator(("{artifact}/tempo", "-config.verify=true", "-config.file={etc}/tempo.yml")),),
+        after=("mimir",) if "mimir" in site.here.services else (),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def _main(settings: TempoSettings, site: Site) -> str:
+    mimir = site.the("mimir")
+    return render(
+        __file__, "tempo.yml",
+        settings=settings, data=DATA, own=LOOPBACK, environment=site.environment, remote=REMOTE,
+        three=_three(settings), http=site.port("tempo"), parts=f"{LOOPBACK}:{settings.grpc_port}",
+        otlp_grpc=site.target("tempo", "otlp_grpc"), otlp_http=site.target("tempo", "otlp_http"),
+        retention=f"{seconds(settings.retention):.0f}s",  # Go knows no days
+        push=site.url("mimir", "/api/v1/push", mimir) if mimir else None,
+    )  # fmt: skip
+
+
+def _three(settings: TempoSettings) -> bool:
+    return settings.version.startswith("3.")
+
+
+def checks(settings: TempoSettings, site: Site) -> list[Check]:
+    return [
+        ready("tempo", site.url("tempo", "/ready"), settings.ready_timeout),
+        *_configured(settings, site),
+        *_flowing(site),
+    ]
+
+
+def _configured(settings: TempoSettings, site: Site) -> list[Check]:
+    """What Tempo says of the configuration in force; it does not start when a receiver cannot listen."""
+    url = site.url("tempo", "/status/config")
+    stale = "what runs is not what was deployed: systemctl restart lgtm-tempo"
+    part = "backend_worker" if _three(settings) else "compactor"
+    endpoints = {name: site.target("tempo", f"otlp_{name}") for name in ("grpc", "http")}
+    return [
+        Check(
+            "tempo.retention", f"Tempo keeps traces for {settings.retention}", url,
+            lambda answer: _retention(answer, part, settings.retention), stale,
+        ),
+        Check(
+            "tempo.receivers", "Tempo receives OTLP where it should", url,
+            lambda answer: _receivers(answer, endpoints), stale,
+        ),
+    ]  # fmt: skip
+
+
+def _flowing(site: Site) -> list[Check]:
+    """Spans come in, which is for the world to do; and what is made of them reaches Mimir, if there is one."""
+    url = site.url("tempo", "/metrics")
+    found = [
+        Check(
+            "tempo.spans", "Tempo is sent spans", url, _spans,
+            f"nobody has sent any since it started: point an OTLP exporter at {site.target('tempo', 'otlp_grpc')}",
+            "world", slow=True,
+        )
+    ]  # fmt: skip
+    if site.the("mimir"):
+        remedy = "journalctl -u lgtm-tempo -g remote shows what Mimir answers"
+        title = "Mimir takes the metrics made of spans"
+        found.append(Check("tempo.generator", title, url, _generator, remedy, "peer", 90, slow=True))
+    return found
+
+
+def _retention(answer: Answer, part: str, wanted: str) -> str:
+    found = _in_force(answer, part, "compaction", "block_retention")
+    if seconds(found) != seconds(wanted):
+        raise Bad(f"{found} is in force")
+    return found
+
+
+def _receivers(answer: Answer, wanted: dict[str, str]) -> str:
+    path = ("distributor", "receivers", "otlp", "protocols")
+    found = {name: _in_force(answer, *path, name, "endpoint") for name in wanted}
+    if found != wanted:
+        raise Bad(f"it listens on {', '.join(found.values())}")
+    return ", ".join(found.values())
+
+
+def _in_force(answer: Answer, *path: str) -> str:
+    """A value of the YAML that Tempo shows, four spaces a level. Raises Bad when there is none at that path."""
+    depth = 0
+    for line in answer.body.splitlines():
+        key, _, value = line.strip().partition(":")
+        level = (len(line) - len(line.lstrip())) // 4
+        depth = min(depth, level)
+        if level == depth and key == path[depth]:
+            depth += 1
+            if depth == len(path):
+                return value.strip(" \"'")
+    raise Bad(f"HTTP {answer.status}, no {'.'.join(path)} in it")
+
+
+def _spans(answer: Answer) -> str:
+    many = _total(answer, "tempo_distributor_spans_received_total")
+    if not many:
+        raise Bad("no span since it started")
+    return f"{many:.0f} spans since it started"
+
+
+def _generator(answer: Answer) -> str:
+    """Judge by the counters of the generator's queue, which there is as soon as there is a span."""
+    queue = f'remote_name="{REMOTE}"'
+    sent = _total(answer, "prometheus_remote_storage_samples_total", queue)
+    failed = _total(answer, "prometheus_remote_storage_samples_failed_total", queue)
+    if failed > 0.01 * sent:
+        raise Bad(f"{failed:.0f} of {sent:.0f} samples refused")
+    if sent == 0 and _total(answer, "tempo_metrics_generator_spans_received_total"):
+        raise Bad("spans have come, but no sample has been sent yet")
+    return f"{sent:.0f} samples sent, {failed:.0f} refused" if sent else "no span yet, so nothing to send"
+
+
+def _total(answer: Answer, name: str, label: str = "") -> float:
+    """A metric summed over its series; 0 when there is none. Raises Bad when these are not Tempo's metrics."""
+    if "tempo_build_info" not in answer.body:
+        raise Bad(f"HTTP {answer.status}, not Tempo's metrics: {answer.body[:120]!r}")
+    lines = [line for line in answer.body.splitlines() if line.startswith((f"{name}{{", f"{name} ")) and label in line]
+    return sum(float(line.split()[-1]) for line in lines)
