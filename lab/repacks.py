@@ -105,4 +105,9 @@ RECIPES = (
         {"redis_exporter": "usr/bin/prometheus-redis-exporter"},
         version_prefix="v",
     ),
+    Repack(
+        "blackbox_exporter",
+        ("prometheus-blackbox-exporter",),
+        {"blackbox_exporter": "usr/bin/prometheus-blackbox-exporter"},
+    ),
 )

@@ -102,3 +102,38 @@ def data_of(answer: Answer) -> Any:
     if answer.status != 200 or answered.get("status") != "success":
         raise Bad(f"HTTP {answer.status}: {answered.get('error', answer.body[:200])}")
     return answered["data"]
+
+
+def samples(answer: Answer, name: str, *labels: str) -> list[float]:
+    """The values of a metric in the Prometheus text format: of its series that have all these `label="value"`."""
+    return [
+        float(line.split()[-1])
+        for line in answer.body.splitlines()
+        if line.startswith((f"{name} ", f"{name}{{")) and all(label in line for label in labels)
+    ]
+
+
+def metric(answer: Answer, name: str, *labels: str) -> float:
+    """A metric summed over those series. Raises Bad when there is none."""
+    found = samples(answer, name, *labels)
+    if not found:
+        raise Bad(f"HTTP {answer.status}, {' '.join((name, *labels))} is not among the metrics")
+    return sum(found)
+
+
+def reloaded(answer: Answer, name: str, file: str) -> str:
+    """A service's own word that it has taken a file's last change: the metric is 1. Raises Bad otherwise."""
+    if metric(answer, name) != len(samples(answer, name)):
+        raise Bad(f"the last reading of {file} failed")
+    return f"{file} is in force"
+
+
+def rules(answer: Answer, names: set[str]) -> str:
+    """The rules of that name are loaded and can be evaluated, says the rules API. Raises Bad otherwise."""
+    found = [rule for group in data_of(answer)["groups"] for rule in group["rules"]]
+    if missing := names - {rule["name"] for rule in found}:
+        raise Bad(f"not loaded: {', '.join(sorted(missing))}")
+    failing = [rule for rule in found if rule["health"] != "ok"]
+    if failing:
+        raise Bad("; ".join(f"{rule['name']}: {rule.get('lastError') or rule['health']}" for rule in failing))
+    return f"{len(found)} rules"

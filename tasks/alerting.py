@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import Field
 
+from lgtm.checks import Check, rules
 from lgtm.component import ConfigFile, Validator
 from lgtm.errors import combined
 from lgtm.render import render
@@ -104,12 +108,19 @@ class AlertingSettings(Settings):
     expect_clock_sync: bool = True  # False: the clock is not the host's own to keep, as in a container
     clock_unsynchronised_for: Duration = "15m"
 
+    # certificates, of whatever is asked by https, and of the mail server
+    certificate_days_low: Positive = 14.0  # days that one is still valid: a warning
+    certificate_days_critical: Positive = 3.0  # likewise
+    certificate_memory: Duration = "7d"  # how long it is known of one that can no longer be read, having expired
+    certificate_unread_for: Duration = "30m"
+
 
 # The first must be below the second, or one of two alerts could never fire.
 ORDERED = (
     ("api_latency_high", "api_latency_critical"),
     ("mimir_series_high", "mimir_series_critical"),
     ("disk_free_critical", "disk_free_low"),
+    ("certificate_days_critical", "certificate_days_low"),
 )
 
 
@@ -132,6 +143,21 @@ def rule_files(settings: PrometheusSettings, site: Site) -> tuple[ConfigFile, ..
 def mimirs(settings: PrometheusSettings) -> tuple[str, ...]:
     """The paths of the rule files that Mimir's ruler evaluates instead of Prometheus."""
     return ("rules/gatewayz.yml",) if settings.rules_in_mimir else ()
+
+
+def in_force(settings: PrometheusSettings, site: Site) -> Check:
+    """Prometheus evaluates the rules that are its own, alerts and recordings alike."""
+    files = [one for one in rule_files(settings, site) if one.path not in mimirs(settings)]
+    return Check(
+        "prometheus.rules", "Prometheus evaluates its rules", site.url("prometheus", "/api/v1/rules"),
+        partial(rules, names=names(files)),
+        "see /rules of Prometheus; journalctl -u lgtm-prometheus -g rule", patience=90, slow=True,
+    )  # fmt: skip
+
+
+def names(files: Iterable[ConfigFile]) -> set[str]:
+    """The names of all the alerts and recordings in rule files."""
+    return {name for one in files for name in re.findall(r"(?:alert|record): (\S+)", one.content)}
 
 
 def validators(files: tuple[ConfigFile, ...]) -> tuple[Validator, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.checks import Answer, Bad, Check, metric, ready, samples
 from lgtm.component import Artifact, Component, ConfigFile, Reload, Unit, Validator, Volume, etc
 from lgtm.errors import Refusal
 from lgtm.render import render
@@ -82,34 +82,26 @@ def checks(settings: AlloySettings, site: Site) -> list[Check]:
     return [
         ready("alloy", site.url("alloy", "/-/ready"), settings.ready_timeout),
         Check(
-            "alloy.components", "every part of Alloy's configuration runs", metrics, _components,
+            "alloy.components", "Every part of Alloy's configuration runs", metrics, _components,
             f"{journal} names the component; the journal needs libsystemd on the host",
         ),
         Check(
-            "alloy.sends", "the journal's lines reach Loki, and none is lost", metrics, _sends,
+            "alloy.sends", "The journal's lines reach Loki, and none is lost", metrics, _sends,
             f"{journal}; Loki refuses lines that are too long, too old or too many", patience=60, slow=True,
         ),
     ]  # fmt: skip
 
 
-def _samples(answer: Answer, name: str) -> dict[str, float]:
-    """The series of a metric, with their labels, and their values."""
-    lines = [line for line in answer.body.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
-    return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines)}
-
-
 def _components(answer: Answer) -> str:
-    found = _samples(answer, COMPONENTS)
-    if not found:
-        raise Bad(f"HTTP {answer.status}, {COMPONENTS} is not among the metrics")
-    ill = sum(number for series, number in found.items() if 'health_type="healthy"' not in series)
+    every = metric(answer, COMPONENTS)
+    ill = every - sum(samples(answer, COMPONENTS, 'health_type="healthy"'))
     if ill:
-        raise Bad(f"{ill:.0f} of {sum(found.values()):.0f} components are not healthy")
-    return f"{sum(found.values()):.0f} components"
+        raise Bad(f"{ill:.0f} of {every:.0f} components are not healthy")
+    return f"{every:.0f} components"
 
 
 def _sends(answer: Answer) -> str:
-    sent, dropped = (sum(_samples(answer, name).values()) for name in (SENT, DROPPED))
+    sent, dropped = (sum(samples(answer, name)) for name in (SENT, DROPPED))
     if not sent:
         raise Bad(f"HTTP {answer.status}, no line has been sent yet")
     if dropped:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
-from lgtm.checks import Answer, Bad, Check, data_of, ready
+from lgtm.checks import Answer, Bad, Check, data_of, metric, ready, reloaded, rules
 from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
 from lgtm.render import read, render
 from lgtm.settings import Duration, Many, PortNumber, ServiceSettings, Settings, seconds
@@ -134,7 +134,8 @@ def checks(settings: LokiSettings, site: Site) -> list[Check]:
             f"see /ring of Loki; {journal} -g ingester",
         ),
         Check(
-            "loki.runtime", "Loki's limits are the deployed ones", site.url("loki", "/metrics"), _runtime,
+            "loki.runtime", "Loki's limits are the deployed ones", site.url("loki", "/metrics"),
+            partial(reloaded, name=RELOADED, file="runtime.yaml"),
             f"{journal} -g runtime says what is wrong; the last good limits stay in force",
         ),
         Check(
@@ -155,7 +156,7 @@ def _ruler(site: Site) -> list[Check]:
     return [
         Check(
             "loki.rules", "Loki's recording rules are evaluated", site.url("loki", "/prometheus/api/v1/rules"),
-            partial(_rules, names=names),
+            partial(rules, names=names),
             "journalctl -u lgtm-loki -g rule; one bad expression stops its whole file", patience=90, slow=True,
         )
     ]  # fmt: skip
@@ -181,25 +182,11 @@ def _labels(answer: Answer) -> str:
     return f"{len(data_of(answer))} label names"
 
 
-def _samples(answer: Answer, name: str, label: str = "") -> list[float]:
-    """The values of a metric in the Prometheus text format. Raises Bad when there is none."""
-    lines = [line for line in answer.body.splitlines() if line.startswith(name) and label in line]
-    if not lines:
-        raise Bad(f"HTTP {answer.status}, {name} is not among the metrics")
-    return [float(line.split()[-1]) for line in lines]
-
-
 def _ingester(answer: Answer) -> str:
-    active = sum(_samples(answer, 'loki_ring_members{name="ingester"', 'state="ACTIVE"'))
+    active = metric(answer, "loki_ring_members", 'name="ingester"', 'state="ACTIVE"')
     if active != 1:
         raise Bad(f"{active:.0f} active ingesters, where there should be 1")
     return "1 active ingester"
-
-
-def _runtime(answer: Answer) -> str:
-    if set(_samples(answer, RELOADED)) != {1.0}:
-        raise Bad("the last reading of runtime.yaml failed")
-    return "runtime.yaml is in force"
 
 
 def _setting(answer: Answer, section: str, key: str) -> str:
@@ -222,17 +209,6 @@ def _retention(answer: Answer, wanted: str) -> str:
     if seconds(period) != seconds(wanted):  # Loki writes 720h as 30d
         raise Bad(f"{period} is in force, not {wanted}")
     return f"{wanted} in force"
-
-
-def _rules(answer: Answer, names: set[str]) -> str:
-    rules = [rule for group in data_of(answer)["groups"] for rule in group["rules"]]
-    missing = names - {rule["name"] for rule in rules}
-    if missing:
-        raise Bad(f"not loaded: {', '.join(sorted(missing))}")
-    failing = [f"{rule['name']}: {rule.get('lastError') or rule['health']}" for rule in rules if rule["health"] != "ok"]
-    if failing:
-        raise Bad("; ".join(failing))
-    return f"{len(rules)} rules"
 
 
 def _arrived(answer: Answer) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
-from lgtm.checks import Answer, Bad, Check
+from lgtm.checks import Answer, Bad, Check, metric
 from lgtm.errors import combined
 from lgtm.secrets import Secret, missing
 from lgtm.site import Site
@@ -143,18 +143,7 @@ def deliveries(site: Site, integration: str, title: str, remedy: str) -> Check:
 
 def _deliveries(answer: Answer, integration: str) -> str:
     """Judge by attempts, since a notification counts as failed only after minutes of them."""
-    tried, failed = _metric(answer, TRIES, integration), _metric(answer, FAILURES, integration)
+    tried, failed = (metric(answer, name, f'integration="{integration}"') for name in (TRIES, FAILURES))
     if tried and failed == tried:
         raise Bad(f"none of {tried:.0f} attempts got through")
     return f"{tried:.0f} attempts, {failed:.0f} failed" if tried else "nothing to send yet"
-
-
-def _metric(answer: Answer, name: str, integration: str) -> float:
-    values = [
-        float(line.split()[-1])
-        for line in answer.body.splitlines()
-        if line.startswith(f"{name}{{") and f'integration="{integration}"' in line
-    ]
-    if not values:
-        raise Bad(f"HTTP {answer.status}, no {name} of {integration} among the metrics")
-    return sum(values)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from lgtm.checks import Answer, Bad, Check, data_of, ready
+from lgtm.checks import Answer, Check, data_of, ready, reloaded, rules
 from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
 from lgtm.errors import Refusal
 from lgtm.render import render
@@ -115,7 +114,7 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
             "mimir.runtime",
             "Mimir's limits are the deployed ones",
             site.url("mimir", "/metrics"),
-            _runtime,
+            partial(reloaded, name=RELOADED, file="runtime.yaml"),
             "journalctl -u lgtm-mimir -g runtime says what is wrong; the last good limits stay in force",
         ),
         *_ruler(site),
@@ -124,33 +123,14 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
 
 def _ruler(site: Site) -> list[Check]:
     """The rules that are Mimir's to evaluate are in force; no check where there are none."""
-    names = {name for one in _rules(site) for name in re.findall(r"alert: (\w+)", one.content)}
+    names = alerting.names(_rules(site))
     if not names:
         return []
     remedy = "journalctl -u lgtm-mimir -g rule; one bad expression stops its whole file"
     url = site.url("mimir", "/prometheus/api/v1/rules")
-    judge = partial(_evaluated, names=names)
+    judge = partial(rules, names=names)
     return [Check("mimir.rules", "Mimir evaluates its rules", url, judge, remedy, patience=120, slow=True)]
-
-
-def _evaluated(answer: Answer, names: set[str]) -> str:
-    rules = [rule for group in data_of(answer)["groups"] for rule in group["rules"]]
-    if missing := names - {rule["name"] for rule in rules}:
-        raise Bad(f"not loaded: {', '.join(sorted(missing))}")
-    failing = [f"{rule['name']}: {rule.get('lastError') or rule['health']}" for rule in rules if rule["health"] != "ok"]
-    if failing:
-        raise Bad("; ".join(failing))
-    return f"{len(rules)} rules"
 
 
 def _labels(answer: Answer) -> str:
     return f"{len(data_of(answer))} label names"
-
-
-def _runtime(answer: Answer) -> str:
-    lines = [line for line in answer.body.splitlines() if line.startswith(RELOADED)]
-    if not lines:
-        raise Bad(f"HTTP {answer.status}, {RELOADED} is not among the metrics")
-    if not all(float(line.split()[-1]) == 1 for line in lines):
-        raise Bad("the last reading of runtime.yaml failed")
-    return "runtime.yaml is in force"

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from functools import partial
 from urllib.parse import quote
 
-from lgtm.checks import Answer, Bad, Check, Gate, data_of
+from lgtm.checks import Answer, Bad, Check, Gate, data_of, metric
 from lgtm.settings import seconds
 from lgtm.site import Site
 from tasks.scraping import Job
 
 REMOTE = "mimir-remote-write"  # the name of the queue
+QUEUE = f'remote_name="{REMOTE}"'
 
 
 def targets(every: tuple[Job, ...], site: Site) -> list[Check]:
@@ -134,18 +135,10 @@ def _alertmanagers(answer: Answer, many: int) -> str:
 
 def _remote_write(answer: Answer) -> str:
     """Judge by the queue's own counters, which start anew with it."""
-    sent = _metric(answer, "prometheus_remote_storage_samples_total")
-    failed = _metric(answer, "prometheus_remote_storage_samples_failed_total")
-    if not _metric(answer, "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"):
+    sent = metric(answer, "prometheus_remote_storage_samples_total", QUEUE)
+    failed = metric(answer, "prometheus_remote_storage_samples_failed_total", QUEUE)
+    if not metric(answer, "prometheus_remote_storage_queue_highest_sent_timestamp_seconds", QUEUE):
         raise Bad(f"Mimir has taken nothing yet; {failed:.0f} samples refused")
     if failed > 0.01 * sent:
         raise Bad(f"{failed:.0f} of {sent:.0f} samples refused")
     return f"{sent:.0f} samples sent, {failed:.0f} refused"
-
-
-def _metric(answer: Answer, name: str) -> float:
-    """The value of our queue's metric in the Prometheus text format. Raises Bad when there is none."""
-    for line in answer.body.splitlines():
-        if line.startswith(f"{name}{{") and f'remote_name="{REMOTE}"' in line:
-            return float(line.split()[-1])
-    raise Bad(f"HTTP {answer.status}, no {name}: there is no queue {REMOTE}")

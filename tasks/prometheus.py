@@ -103,6 +103,7 @@ def checks(settings: PrometheusSettings, site: Site) -> list[Check]:
     return [
         ready("prometheus", site.url("prometheus", "/-/ready"), settings.ready_timeout),
         *pipeline.targets(every, site),
+        alerting.in_force(settings, site),
         *pipeline.alertmanagers(site),
         *pipeline.remote_write(site),
         *pipeline.samples(every, settings.cluster, site),

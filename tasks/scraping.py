@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,9 +15,13 @@ from lgtm.component import credential
 from lgtm.errors import Refusal
 from lgtm.settings import Duration, Many, Settings
 from lgtm.site import Site
+from tasks import mail
+from tasks.alertmanager import AlertmanagerSettings
 
 if TYPE_CHECKING:
     from tasks.prometheus import PrometheusSettings
+
+CERTIFICATES = "certificates"  # the job in which blackbox_exporter looks at them
 
 
 class Target(Settings):
@@ -33,10 +37,21 @@ class Target(Settings):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One `host:port` to scrape, and its constant labels."""
+    """One `host:port` to scrape, its constant labels, and what the query of its URL says."""
 
     address: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def instance(self) -> str:
+        """What the label `instance` of its samples is."""
+        return self.labels.get("instance", self.address)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The labels as Prometheus is told them: it makes the query of those that begin with `__param_`."""
+        return {**self.labels, **{f"__param_{name}": value for name, value in self.params.items()}}
 
 
 @dataclass(frozen=True)
@@ -54,8 +69,12 @@ class Job:
 
 
 def jobs(settings: PrometheusSettings, site: Site) -> tuple[Job, ...]:
-    """Every scrape job: one per service of the site, GatewayZ's, and those of one's own. Names are unique."""
-    found = (*_own(site), *_gatewayz(settings), *(_extra(target) for target in settings.extra_targets))
+    """Every scrape job: one per service of the site, GatewayZ's, those of one's own, and the certificates of all.
+
+    Raises Refusal when two have the same name.
+    """
+    asked = (*_own(site), *_gatewayz(settings), *(_extra(target) for target in settings.extra_targets))
+    found = (*asked, *_certificates(asked, site))
     for name, count in Counter(job.name for job in found).items():
         if count > 1:
             raise Refusal(
@@ -101,3 +120,37 @@ def _gatewayz(settings: PrometheusSettings) -> list[Job]:
 def _extra(target: Target) -> Job:
     endpoints = tuple(Endpoint(address, target.labels) for address in target.targets)
     return Job(target.job, endpoints, target.interval, None, target.path, target.scheme, gate="world")
+
+
+def _certificates(asked: Iterable[Job], site: Site) -> list[Job]:
+    """One job for every certificate that the site relies on; none where nobody looks at them, or there is none."""
+    node = site.the("blackbox_exporter")
+    if node is None:
+        return []
+    address = site.target("blackbox_exporter", node=node)
+    found: dict[str, Endpoint] = {}
+    for at, module, labels in (*_https(asked), *_mail_servers(site)):
+        params = {"module": module, "target": at}
+        found.setdefault(at, Endpoint(address, {"instance": at, **labels}, params))
+    # A target that is down is the exporter's own failure: it answers even if nobody answers it.
+    return [Job(CERTIFICATES, tuple(found.values()), "1m", "15s", "/probe")] if found else []
+
+
+def _https(asked: Iterable[Job]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    for job in asked:
+        for endpoint in job.endpoints if job.scheme == "https" else ():
+            port = "" if urlsplit(f"//{endpoint.address}").port else ":443"
+            labels = {name: value for name, value in endpoint.labels.items() if name == "env"}
+            yield f"{endpoint.address}{port}", "tls", labels
+
+
+def _mail_servers(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Where Alertmanager delivers mail, unless it does so in the clear."""
+    for node in site.carrying("alertmanager"):
+        settings = node.services["alertmanager"]
+        if isinstance(settings, AlertmanagerSettings) and settings.mail:
+            at = settings.smtp_host
+            if mail.starttls(at):
+                yield at, "smtp_starttls", {}
+            elif at.endswith(f":{mail.IMPLICIT_TLS}"):
+                yield at, "tls", {}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.checks import Answer, Bad, Check, metric, ready, samples
 from lgtm.component import Artifact, Component, ConfigFile, Port, Unit, Validator, Volume, etc
 from lgtm.render import render
 from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, seconds
@@ -178,9 +178,7 @@ def _generator(answer: Answer) -> str:
     return f"{sent:.0f} samples sent, {failed:.0f} refused" if sent else "no span yet, so nothing to send"
 
 
-def _total(answer: Answer, name: str, label: str = "") -> float:
+def _total(answer: Answer, name: str, *labels: str) -> float:
     """A metric summed over its series; 0 when there is none. Raises Bad when these are not Tempo's metrics."""
-    if "tempo_build_info" not in answer.body:
-        raise Bad(f"HTTP {answer.status}, not Tempo's metrics: {answer.body[:120]!r}")
-    lines = [line for line in answer.body.splitlines() if line.startswith((f"{name}{{", f"{name} ")) and label in line]
-    return sum(float(line.split()[-1]) for line in lines)
+    metric(answer, "tempo_build_info")
+    return sum(samples(answer, name, *labels))

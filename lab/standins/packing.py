@@ -31,11 +31,11 @@ UNUSED = (
 
 WRAPPER = """\
 #!/bin/sh
-# A STAND-IN for {name}, for the lab only: see standin/{name}/__init__.py.
+# A STAND-IN for {name}, for the lab only: see standin/standins/{name}/__init__.py.
 # It runs on a Python of its own, reads nothing of the host's and writes nothing beside itself.
 here=$(dirname "$(readlink -f "$0")"){up}/standin
 export PYTHONHOME="$here" PYTHONPATH="$here:$here/packages" LD_LIBRARY_PATH="$here/libraries"
-exec "$here/bin/{python}" -B -s -u -m {name} "$@"
+exec "$here/bin/{python}" -B -s -u -m standins.{name} "$@"
 """
 # Compiled ahead, since the program starts with every validation and may write no cache.
 COMPILE = ("-B", "-s", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
@@ -45,7 +45,8 @@ COMPILE = ("-B", "-s", "-m", "compileall", "-q", "--invalidation-mode", "uncheck
 class StandIn:
     """A stand-in's archive: a wrapper named like the real executable, and everything else under `standin/`.
 
-    The program is the package `lab/standins/<name>`, whose VERSION is the one that it stands in for.
+    The program is the package `lab/standins/<name>`, whose VERSION is the one that it stands in for. In the archive it
+    is `standins.<name>`, with `standins.common` beside it, so that what it imports is in the same place as here.
     """
 
     name: str
@@ -66,10 +67,11 @@ class StandIn:
         return HERE / self.name
 
     def digest(self) -> str:
-        """Digest the program, this entry and this module."""
+        """Digest the program, what it shares with the others, this entry and this module."""
         digest = hashlib.sha256(repr(self).encode())
-        for path in [Path(__file__), *sorted(self.program.glob("*.py"))]:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        shared = [HERE / "__init__.py", *sorted((HERE / "common").glob("*.py"))]
+        for path in [Path(__file__).resolve(), *shared, *sorted(self.program.glob("*.py"))]:
+            digest.update(str(path.relative_to(HERE)).encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()[:12]
 
     def version(self, _: Mapping[str, Path]) -> str:
@@ -89,7 +91,9 @@ class StandIn:
             _copy(unpacked / "usr/bin" / executable, inside / executable)
         shutil.copytree(unpacked / "usr/lib" / PYTHON, inside / "lib" / PYTHON, ignore=_unused)
         shutil.copytree(unpacked / "usr/lib/python3/dist-packages/yaml", inside / "packages/yaml", ignore=_unused)
-        shutil.copytree(self.program, inside / self.name, ignore=_unused)
+        for package in (self.program, HERE / "common"):
+            shutil.copytree(package, inside / "standins" / package.name, ignore=_unused)
+        _copy(HERE / "__init__.py", inside / "standins" / "__init__.py")
         for library in _libraries(unpacked):
             _copy(library, inside / "libraries" / library.name)
         self._wrap(top / self.executable)

@@ -112,28 +112,35 @@ def _phases(situation: Situation, usual: Any, event: Any) -> Iterator[tuple[int,
 
 def _stack(situation: Situation, site: Site) -> Series:
     """The series of the stack's own services, and `up` of every job."""
-    ups = {f"{job.name} up": HEALTH["prometheus up"] for job in _jobs(site).values()}
+    ups = {f"{place} up": HEALTH["prometheus up"] for place in _places(site)}
     calm: Mapping[str, Course | None] = {**HEALTH, **ups}
     found = {}
     for key in {**calm, **situation.changes}:
         values: list[float | None] = []
-        value = 0.0
+        before = 0.0
         for time, course in _phases(situation, calm.get(key), situation.changes.get(key, calm.get(key))):
-            value = course(time, value) if course else value
-            values.append(value if course else None)
+            value = course(time, before) if course else None
+            before = before if value is None else value
+            values.append(value)
         found[_series(key, site)] = values
     return found
 
 
-def _jobs(site: Site) -> dict[str, Any]:
-    return {job.name: job for job in jobs(site.here.services["prometheus"], site)}
+def _places(site: Site) -> dict[str, dict[str, str]]:
+    """`job`, or `job/instance` where it has several → the labels that its scrape adds."""
+    return {
+        job.name if len(job.endpoints) == 1 else f"{job.name}/{endpoint.instance}": {
+            "job": job.name, "instance": endpoint.instance, **endpoint.labels,
+        }
+        for job in jobs(site.here.services["prometheus"], site)
+        for endpoint in job.endpoints
+    }  # fmt: skip
 
 
 def _series(key: str, site: Site) -> str:
-    """`job metric{label="value"}` with the labels that the scrape adds."""
-    job, _, metric = key.partition(" ")
-    endpoint = _jobs(site)[job].endpoints[0]
-    labels = {"job": job, "instance": endpoint.address, **endpoint.labels}
+    """`place metric{label="value"}` with the labels that the scrape adds."""
+    place, _, metric = key.partition(" ")
+    labels = _places(site)[place]
     name, _, own = metric.rstrip("}").partition("{")
     return f"{name}{{{own}{',' if own else ''}{_labels(labels)}}}"
 

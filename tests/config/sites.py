@@ -33,10 +33,11 @@ PLAIN = {  # from the environment file too, but shown
 ENV = SECRETS | PLAIN
 ALL = (
     "prometheus", "alertmanager", "mimir", "loki", "tempo", "grafana", "alloy", "node_exporter", "redis_exporter",
+    "blackbox_exporter",
 )  # fmt: skip
 ONE = {"one": ALL}
 SPLIT = {
-    "front": ("prometheus", "alertmanager", "grafana", "alloy", "node_exporter", "redis_exporter"),
+    "front": ("prometheus", "alertmanager", "grafana", "alloy", "node_exporter", "redis_exporter", "blackbox_exporter"),
     "store": ("mimir", "loki", "tempo", "alloy", "node_exporter"),
 }
 REDIS = {"redis_exporter_redis_url": "redis://192.0.2.9:6379"}

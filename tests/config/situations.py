@@ -19,8 +19,8 @@ STEP = 15  # seconds between two samples
 LONG, SHORT, OVER = 75, 15, 25  # minutes of calm for what looks back one hour, and for the rest; minutes afterwards
 ALWAYS = "Watchdog{}"
 
-# What a series is at a time (seconds), given what it was one step before.
-Course = Callable[[float, float], float]
+# What a series is at a time (seconds), given what it was one step before; None: there is no sample.
+Course = Callable[[float, float], float | None]
 
 
 def level(value: float) -> Course:
@@ -76,6 +76,7 @@ SERVICES: Mapping[str, Mapping[str, Course]] = {
     "grafana": {},
     "alloy": {"alloy_config_last_load_successful": level(1)},
     "redis_exporter": {"redis_up": level(1)},
+    "blackbox_exporter": {"blackbox_exporter_config_last_reload_successful": level(1)},
     "node_exporter": {
         AVAIL: level(96e9),
         AVAIL.replace("avail", "size"): level(200e9),
@@ -88,10 +89,20 @@ SERVICES: Mapping[str, Mapping[str, Course]] = {
         "node_timex_maxerror_seconds": level(0.1),
     },
 }
+DAY = 86400
+ENDS = "probe_ssl_last_chain_expiry_timestamp_seconds"
+PRODUCTION_AT, STAGING_AT, MAIL_AT = (
+    f"certificates/{at}"
+    for at in ("api.gatewayz.ai:443", "gatewayz-staging.up.railway.app:443", "mail.example.com:587")
+)
 HEALTH: Mapping[str, Course] = {
     f"{job} {metric}": course
     for job, metrics in SERVICES.items()
     for metric, course in {"up": level(1), "process_start_time_seconds": level(0), **metrics}.items()
+} | {
+    f"{place} {metric}": level(value)
+    for place in (PRODUCTION_AT, STAGING_AT, MAIL_AT)
+    for metric, value in {"up": 1, "probe_success": 1, ENDS: 60 * DAY}.items()
 }
 
 
@@ -136,12 +147,26 @@ def of_job(job: str, *alerts: str) -> tuple[str, ...]:
     return tuple(f'{alert}{{job="{job}"}}' for alert in alerts)
 
 
-def gone(job: str) -> dict[str, Course | None]:
-    return {key: None for key in HEALTH if key.startswith(f"{job} ")}
+def gone(place: str) -> dict[str, Course | None]:
+    return {key: None for key in HEALTH if key.startswith(f"{place} ")}
 
 
-def down(job: str) -> dict[str, Course | None]:
-    return {**gone(job), f"{job} up": level(0)}
+def down(place: str) -> dict[str, Course | None]:
+    return {**gone(place), f"{place} up": level(0)}
+
+
+def unread(place: str) -> dict[str, Course | None]:
+    """A probe that fails says nothing of the certificate."""
+    return {f"{place} probe_success": level(0), f"{place} {ENDS}": None}
+
+
+def expires(place: str, minutes: float) -> dict[str, Course | None]:
+    """A certificate that ends so many minutes after the calm; from then on it cannot be read."""
+    end = (SHORT + minutes) * 60
+    return {
+        f"{place} {ENDS}": lambda time, _before: end if time < end else None,
+        f"{place} probe_success": lambda time, _before: float(time < end),
+    }
 
 
 def failing(providers: tuple[str, ...]) -> tuple[str, ...]:
@@ -271,6 +296,7 @@ STACK = (
           ("loki", "loki_runtime_config_last_reload_successful"),
           ("tempo", "tempo_runtime_config_last_reload_successful"),
           ("alloy", "alloy_config_last_load_successful"),
+          ("blackbox_exporter", "blackbox_exporter_config_last_reload_successful"),
       )),
     short("Tempo starts every three minutes", of_job("tempo", "ServiceRestarting"),
               changes={"tempo process_start_time_seconds": lambda time, _before: time - time % 180}),
@@ -293,4 +319,56 @@ STACK = (
     short("a clock is not the host's own to keep", settings={"prometheus_expect_clock_sync": False},
               changes={"node_exporter node_timex_sync_status": level(0),
                        "node_exporter node_timex_maxerror_seconds": level(16)}),
+)  # fmt: skip
+
+SHOP, BLOG = "192.0.2.7:8443", "[2001:db8::7]"
+OWN = {
+    "prometheus_extra_targets": [
+        {"job": job, "targets": [at], "scheme": "https"} for job, at in (("shop", SHOP), ("blog", BLOG))
+    ]
+}
+EXPORTER_DOWN = {
+    key: course
+    for place in ("blackbox_exporter", PRODUCTION_AT, STAGING_AT, MAIL_AT)
+    for key, course in down(place).items()
+}
+JOBS_DOWN = {f"{job} up": level(0) for job in PRODUCTION}
+BACKEND_DOWN = tuple(f'TargetDown{{env="production",job="{job}"}}' for job in PRODUCTION)
+IN_PRODUCTION = '{env="production",job="certificates"}'
+CERTIFICATES = (
+    short("a certificate will expire", of_job("certificates", "CertificateExpiring"),
+              changes={f"{MAIL_AT} {ENDS}": level(10 * DAY)}),
+    short("the backend's certificate will soon expire", (f"CertificateExpiryCritical{IN_PRODUCTION}",),
+              changes={f"{PRODUCTION_AT} {ENDS}": level(2 * DAY)}),
+    short("a certificate expires", of_job("certificates", "CertificateExpiryCritical"), minutes=60,
+              changes=expires(MAIL_AT, 10)),
+    short("the backend's certificate expires, so that it cannot be scraped",
+              (f"CertificateExpiryCritical{IN_PRODUCTION}", *BACKEND_DOWN), DOWN, envs=("production",), minutes=60,
+              changes=expires(PRODUCTION_AT, 0.5) | JOBS_DOWN),
+    short("a certificate has expired for so long that it is forgotten", of_job("certificates", "CertificateNotRead"),
+              passing=of_job("certificates", "CertificateExpiryCritical"), minutes=60,
+              changes=expires(MAIL_AT, 10), settings={"prometheus_certificate_memory": "10m"}),
+    short("certificates cannot be read for a while", minutes=20,
+              changes=unread(PRODUCTION_AT) | unread(MAIL_AT)),
+    short("a certificate is not trusted", of_job("certificates", "CertificateNotRead"), minutes=45,
+              changes=unread(MAIL_AT)),
+    short("the backend is scraped, and its certificate cannot be read", (f"CertificateNotRead{IN_PRODUCTION}",),
+              minutes=45, changes=unread(PRODUCTION_AT)),
+    short("one of the backend's jobs is down, and its certificate cannot be read",
+              (f"CertificateNotRead{IN_PRODUCTION}", BACKEND_DOWN[1]), minutes=45,
+              changes=unread(PRODUCTION_AT) | {f"{PRODUCTION[1]} up": level(0)}),
+    short("the backend is down, and its certificate cannot be read", BACKEND_DOWN, DOWN, envs=("production",),
+              minutes=45, changes=unread(PRODUCTION_AT) | JOBS_DOWN),
+    short("targets of one's own are down", of_job("shop", "TargetDown") + of_job("blog", "TargetDown"), minutes=45,
+              settings=OWN,
+              changes={f"{place} {metric}": level(0) for place, metric in (
+                  ("shop", "up"), ("blog", "up"), (f"certificates/{SHOP}", "probe_success"),
+                  (f"certificates/{BLOG}:443", "probe_success"),
+              )}),
+    short("what looks at certificates is down", of_job("blackbox_exporter", "TargetDown"), minutes=45,
+              changes=EXPORTER_DOWN),
+    short("a certificate is not looked at, though the exporter runs", of_job("certificates", "TargetDown"),
+              changes=down(MAIL_AT)),
+    short("a certificate is no longer among those looked at", of_job("certificates", "TargetMissing"),
+              changes=gone(MAIL_AT)),
 )  # fmt: skip

@@ -25,7 +25,7 @@ from lgtm.site import Site
 
 WRAPPER = f"""\
 #!/bin/sh
-PYTHONPATH={ROOT}/lab/standins exec {sys.executable} -B -m grafana "$@"
+PYTHONPATH={ROOT} exec {sys.executable} -B -m lab.standins.grafana "$@"
 """
 
 

@@ -43,7 +43,7 @@ def checks(site: Site) -> dict[str, Check]:
 
 
 def test_the_jobs_are_the_required_ones_and_one_per_further_service() -> None:
-    assert scraped(make_site()).keys() == REQUIRED | set(ALL)
+    assert scraped(make_site()).keys() == REQUIRED | set(ALL) | {"certificates"}
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_a_queue_that_does_not_deliver_is_bad(sent: str, failed: str, stamp: str
 def test_a_queue_that_delivers_is_good_and_none_at_all_is_bad() -> None:
     check = checks(make_site())["prometheus.remote_write"]
     assert check.judge(queue("900", "0", "1.7e+09")) == "900 samples sent, 0 refused"
-    with pytest.raises(Bad, match="there is no queue mimir-remote-write"):
+    with pytest.raises(Bad, match='remote_name="mimir-remote-write" is not among the metrics'):
         check.judge(Answer(200, "go_goroutines 1\n"))
 
 

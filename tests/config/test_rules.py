@@ -12,7 +12,7 @@ import pytest
 import yaml
 from rule_units import NOW, document, expect, judged, rules, run, unit, whole_site
 from sites import ROOT, component, file, make_site
-from situations import GATEWAYZ, STACK, Situation
+from situations import CERTIFICATES, GATEWAYZ, STACK, Situation
 
 from lgtm.checks import Answer, Bad
 from lgtm.errors import Refusal
@@ -21,10 +21,14 @@ from lgtm.site import Site
 from tasks.alerting import ORDERED, AlertingSettings, rule_files
 from tasks.scraping import jobs
 
-SITUATIONS = {one.name: one for one in (*GATEWAYZ, *STACK)}
+SITUATIONS = {one.name: one for one in (*GATEWAYZ, *STACK, *CERTIFICATES)}
 NO_GATEWAYZ: Mapping[str, Any] = {"prometheus_gatewayz_production_url": None, "prometheus_gatewayz_staging_url": None}
 LINES = "sum by (job, instance) (rate(loki_distributor_lines_received_total[5m]))"
 RULER_FILE = "rules/anonymous/gatewayz.yml"
+EXPIRED = (
+    '(last_over_time(probe_ssl_last_chain_expiry_timestamp_seconds{job="certificates"}[7d])'
+    ' and up{job="certificates"}) - time() < 0 * 86400'
+)
 DASHBOARDS = {"gatewayz-overview", "golden-signals", "providers-models", "logs", "traces", "stack"}
 ORIGINAL = {  # for, severity, component
     "LowAPIRequestRate": ("5m", "warning", "api"),
@@ -85,6 +89,16 @@ def test_every_alert_is_raised_by_a_situation() -> None:
         ("stack.yml", '          or absent(up{job="loki"})\n', "", "Loki's job is gone"),
         ("stack.yml", f"unless on (job, instance) {LINES} > 0", f"and on (job, instance) {LINES} == 0",
          "Loki has never got anything"),
+        ("stack.yml", ' unless (up{job="certificates"} and on () up{job="blackbox_exporter"} == 0)', "",
+         "what looks at certificates is down"),
+        ("stack.yml", "last_over_time(probe_ssl_last_chain_expiry_timestamp_seconds{job=\"certificates\"}[7d])",
+         "probe_ssl_last_chain_expiry_timestamp_seconds", "a certificate expires"),
+        ("stack.yml", f"          unless on (instance) {EXPIRED}\n", "", "a certificate expires"),
+        ("stack.yml", "unless on (instance) max by", "unless on (instance) min by",
+         "one of the backend's jobs is down, and its certificate cannot be read"),
+        ("stack.yml", '"$1:443"', '"$1:80"', "the backend is down, and its certificate cannot be read"),
+        ("stack.yml", "([^:]+|.*])", "([^:]+)", "targets of one's own are down"),
+        ("stack.yml", "([^:]+|.*])", "(.+)", "targets of one's own are down"),
     ],
 )  # fmt: skip
 def test_a_rule_without_its_safety_is_found_out(
@@ -109,6 +123,14 @@ def test_a_rule_without_its_safety_is_found_out(
          "Mimir comes near its limit of series", "85% of the series it may have are in use."),
         ("Loki's job is gone", "TargetMissing", {"job": "loki", "severity": "critical", "component": "monitoring"},
          "loki is not scraped", "1 of the targets that job loki should have are not there."),
+        ("the backend's certificate will soon expire", "CertificateExpiryCritical",
+         {"env": "production", "instance": "api.gatewayz.ai:443", "job": "certificates", "severity": "critical",
+          "component": "monitoring"}, "The certificate of api.gatewayz.ai:443 expires",
+         "For so long it is still valid: 1d 23h 15m 0s; below zero, it is refused."),
+        ("a certificate expires", "CertificateExpiryCritical",
+         {"instance": "mail.example.com:587", "job": "certificates", "severity": "critical",
+          "component": "monitoring"}, "The certificate of mail.example.com:587 has expired",
+         "For so long it is still valid: -50m 0s; below zero, it is refused."),
     ],
 )  # fmt: skip
 def test_an_alert_says_what_and_where_and_how_much(
@@ -225,6 +247,12 @@ def test_what_a_site_does_not_carry_has_no_rules() -> None:
     }  # fmt: skip
 
 
+def test_a_site_without_certificates_has_no_alerts_about_them() -> None:
+    site = make_site({"one": ("prometheus", "blackbox_exporter")}, **NO_GATEWAYZ)
+    assert not [name for name in alerts(site) if name.startswith("Certificate")]
+    assert alerts(site)["TargetDown"]["expr"] == "up == 0"
+
+
 def test_a_mimir_without_a_limit_has_no_alert_about_it() -> None:
     assert not {"MimirSeriesHigh", "MimirSeriesCritical"} & alerts(whole_site(mimir_max_series=0)).keys()
 
@@ -271,3 +299,26 @@ def test_rules_in_a_mimir_that_is_not_there_are_refused() -> None:
     site = make_site({"one": ("prometheus",)}, prometheus_rules_in_mimir=True)
     with pytest.raises(Refusal, match="one: prometheus_rules_in_mimir = True, but no host carries mimir"):
         component(site, "prometheus")
+
+
+def test_whether_prometheus_evaluates_its_rules_is_asked_of_it() -> None:
+    site = make_site()
+    [check] = [
+        one for one in tasks()["prometheus"].checks(site.here.services["prometheus"], site)
+        if one.id == "prometheus.rules"
+    ]  # fmt: skip
+    every = [rule.get("alert") or rule["record"] for text in rules(site).values() for rule in flat(text)]
+
+    def judge(health: str, names: list[str]) -> str:
+        groups = [{"rules": [{"name": name, "health": health} for name in names]}]
+        return check.judge(Answer(200, json.dumps({"status": "success", "data": {"groups": groups}})))
+
+    assert judge("ok", every) == f"{len(every)} rules"
+    with pytest.raises(Bad, match="not loaded: Watchdog"):
+        judge("ok", [name for name in every if name != "Watchdog"])
+    with pytest.raises(Bad, match="Watchdog: unknown"):
+        judge("unknown", every)
+
+
+def flat(text: str) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]

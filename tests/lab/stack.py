@@ -21,6 +21,7 @@ from lab.machines import Host
 
 WHOLE = (
     "prometheus", "alertmanager", "mimir", "loki", "tempo", "grafana", "alloy", "node_exporter", "redis_exporter",
+    "blackbox_exporter",
 )  # fmt: skip
 PASSWORD = "/etc/lgtm/secrets/grafana/admin_password"
 

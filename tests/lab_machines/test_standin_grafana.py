@@ -22,7 +22,7 @@ import pytest
 
 from lab.waiting import until
 
-PACKAGES = Path(__file__).parents[2] / "lab" / "standins"
+ROOT = Path(__file__).parents[2]
 INI = """\
 [paths]
 data = {folder}
@@ -73,7 +73,7 @@ class Standin:
     port: int
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-B", "-m", "grafana", *words]
+        return [sys.executable, "-B", "-m", "lab.standins.grafana", *words]
 
     def options(self) -> list[str]:
         return ["--homepath", "/", "--config", str(self.folder / "grafana.ini")]
@@ -112,7 +112,7 @@ class Standin:
             return 0, str(error)
 
 
-ENVIRONMENT = {"PYTHONPATH": str(PACKAGES), "PATH": os.environ["PATH"]}
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
 
 
 def read(content: bytes) -> Any:

@@ -20,7 +20,7 @@ import pytest
 from lab.waiting import until
 
 ROOT = Path(__file__).parents[2]
-STAND_IN = ("env", f"PYTHONPATH={ROOT / 'lab' / 'standins'}", sys.executable, "-m", "loki")
+STAND_IN = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "lab.standins.loki")
 CONFIG = """\
 auth_enabled: false
 analytics: {reporting_enabled: false}

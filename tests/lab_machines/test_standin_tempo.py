@@ -24,7 +24,7 @@ from lab.standins.tempo.spans import read
 from lab.waiting import until
 
 ROOT = Path(__file__).parents[2]
-STAND_IN = ("env", f"PYTHONPATH={ROOT / 'lab' / 'standins'}", sys.executable, "-m", "tempo")
+STAND_IN = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "lab.standins.tempo")
 CONFIG = """\
 usage_report: {reporting_enabled: false}
 server: {http_listen_address: 127.0.0.1, http_listen_port: HTTP, grpc_listen_address: 127.0.0.1, grpc_listen_port: GRPC}

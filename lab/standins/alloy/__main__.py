@@ -3,16 +3,15 @@
 import hashlib
 import signal
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socketserver import TCPServer
 
+from ..common.config import ConfigError
+from ..common.http import HttpPort, Quiet, Texts, serve
+from ..common.process import told_to_stop
 from . import LABEL, VERSION
 from .config import load
 from .shipping import Shipper
-from .syntax import ConfigError
 
 FLAGS = {
     "run": {"server.http.listen-addr", "storage.path", "disable-reporting", "stability.level"},
@@ -21,11 +20,10 @@ FLAGS = {
 }
 
 
-class Front(ThreadingHTTPServer):
+class Front(HttpPort):
     """The HTTP port, and what it tells of."""
 
-    daemon_threads = True
-    server_bind = TCPServer.server_bind  # HTTPServer's own version asks DNS for our name
+    request_queue_size = 5  # few ask, so that the usual is enough
 
     def __init__(self, address: str, shipper: Shipper, path: Path) -> None:
         host, _, port = address.rpartition(":")
@@ -61,10 +59,11 @@ class Front(ThreadingHTTPServer):
         return "\n".join(f"{series} {value}" for series, value in lines.items())
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, Texts):
     """Answers under Alloy's paths."""
 
     server: Front
+    protocol_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
         if self.path == "/-/reload":
@@ -76,15 +75,9 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
 
-    def answer(self, status: int, text: str) -> None:
-        """Send a line of text."""
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.end_headers()
-        self.wfile.write(text.encode() + b"\n")
-
-    def log_request(self, *_: object) -> None:
-        """Keep silent: what it logs, it ships."""
+    def sized(self, status: int) -> bool:
+        """Tell whether a response says how long it is: none, its end is the connection's."""
+        return False
 
 
 def main(words: list[str]) -> int:
@@ -112,11 +105,9 @@ def main(words: list[str]) -> int:
 
 def run(front: Front) -> int:
     """Serve until told to stop."""
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    signal.signal(signal.SIGINT, lambda *_: stopping.set())
+    stopping = told_to_stop()
     signal.signal(signal.SIGHUP, lambda *_: front.reload())
-    threading.Thread(target=front.serve_forever, daemon=True).start()
+    serve(front)
     front.shipper.start()
     print(f"{LABEL} listens on {front.server_address}", file=sys.stderr, flush=True)
     while not stopping.wait(0.2):

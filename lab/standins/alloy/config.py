@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .syntax import Block, ConfigError, Parser
+from ..common.config import ConfigError
+from ..common.config import seconds as converted
+from .syntax import Block, Parser
 
 # The blocks that are known, with their attributes in Alloy 1.20; an exclamation mark: cannot be left out.
 KNOWN = {
@@ -17,7 +19,6 @@ KNOWN = {
     "loki.write/endpoint": "!url batch_size batch_wait headers max_backoff_period max_backoff_retries"
     " min_backoff_period name remote_timeout retry_on_http_429 tenant_id",
 }
-UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 LEVELS = dict(zip("01234567", ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"), strict=True))
 
 
@@ -116,4 +117,4 @@ def seconds(written: str) -> float:
     """Convert a duration as Go writes it: no days."""
     if not re.fullmatch(r"(\d+(ms|s|m|h))+", written):
         raise ConfigError(f"{written!r} is not a duration")
-    return sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)(ms|s|m|h)", written))
+    return converted(written)

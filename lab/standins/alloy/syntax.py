@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..common.config import ConfigError
+
 TOKEN = re.compile(
     r"(?P<space>\s+|//[^\n]*)|(?P<string>\"(?:[^\"\\\n]|\\.)*\")|(?P<number>-?\d+(?:\.\d+)?)"
     r"|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|(?P<mark>[][{}=,])|(?P<unknown>.)"
 )
 WORDS = {"true": True, "false": False, "null": None}
-
-
-class ConfigError(Exception):
-    """What is wrong with the file, in a sentence."""
 
 
 @dataclass

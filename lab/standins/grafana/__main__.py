@@ -1,13 +1,14 @@
 """The stand-in's command line: `server`, `cli … admin reset-admin-password --password-from-stdin`, `--version`."""
 
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..common.config import ConfigError
+from ..common.http import serve
+from ..common.process import announce, complain, told_to_stop
 from . import LABEL
-from .config import Config, ConfigError, load
+from .config import Config, load
 from .database import Database, DatabaseError
 from .front import Front
 from .provisioning import Dashboards, sources
@@ -23,12 +24,12 @@ def main(words: Sequence[str]) -> int:
     try:
         command, given = understood(words)
     except ValueError as error:
-        return complain(str(error), 2)
+        return complain(LABEL, str(error), 2)
     try:
         config = load(Path(given["config"]))
-        return serve(config) if command == "server" else reset(config, sys.stdin.readline().rstrip("\r\n"))
+        return run(config) if command == "server" else reset(config, sys.stdin.readline().rstrip("\r\n"))
     except (ConfigError, DatabaseError, OSError) as error:
-        return complain(str(error), 1)
+        return complain(LABEL, str(error), 1)
 
 
 def understood(words: Sequence[str]) -> tuple[str, dict[str, str]]:
@@ -50,28 +51,19 @@ def understood(words: Sequence[str]) -> tuple[str, dict[str, str]]:
 def reset(config: Config, password: str) -> int:
     """Give the administrator another password."""
     if len(password) <= 4:
-        return complain("new password is too short", 1)
+        return complain(LABEL, "new password is too short", 1)
     Database(config).change(password)
     print("the administrator's password is changed")
     return 0
 
 
-def serve(config: Config) -> int:
+def run(config: Config) -> int:
     """Serve until told to stop."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    front = Front(config, Database(config), sources(config.provisioning), Dashboards(config.provisioning))
-    threading.Thread(target=front.serve_forever, daemon=True).start()
-    print(f"{LABEL} listens on {config.http[0]}:{config.http[1]}", file=sys.stderr, flush=True)
+    stopping = told_to_stop()
+    serve(Front(config, Database(config), sources(config.provisioning), Dashboards(config.provisioning)))
+    announce(LABEL, config.http)
     stopping.wait()
     return 0
-
-
-def complain(sentence: str, code: int) -> int:
-    """Say on standard error what is wrong, and give the exit code for it."""
-    print(f"{LABEL}: {sentence}", file=sys.stderr, flush=True)
-    return code
 
 
 if __name__ == "__main__":

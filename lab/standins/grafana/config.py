@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..common.config import ConfigError
+
 # What is promised in these is not kept here, so that nothing else may stand in them.
 FIXED = {
     ("auth.anonymous", "enabled"): "false",
@@ -12,10 +14,6 @@ FIXED = {
     ("server", "protocol"): "http",
     ("database", "type"): "sqlite3",
 }
-
-
-class ConfigError(Exception):
-    """What is wrong with a file, in a sentence."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 import base64
 import json
-import socketserver
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..common.http import HttpPort, Quiet
 from . import LABEL, VERSION, upstream
 from .config import Config
 from .database import Database
@@ -19,12 +18,8 @@ DASHBOARD = "/api/dashboards/uid/"
 OPEN = ("/", "/login", "/api/health", "/metrics")  # without a login
 
 
-class Front(ThreadingHTTPServer):
+class Front(HttpPort):
     """The HTTP port."""
-
-    daemon_threads = True
-    request_queue_size = 128
-    server_bind = socketserver.TCPServer.server_bind  # HTTPServer's own version asks DNS for our name
 
     def __init__(
         self, config: Config, database: Database, sources: dict[str, dict[str, Any]], dashboards: Dashboards
@@ -33,11 +28,10 @@ class Front(ThreadingHTTPServer):
         self.database, self.sources, self.dashboards = database, sources, dashboards
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet):
     """Answers under Grafana's paths."""
 
     server: Front
-    protocol_version = "HTTP/1.1"
     server_version = f"Grafana-stand-in/{VERSION}"
 
     def do_GET(self) -> None:
@@ -75,14 +69,14 @@ class Handler(BaseHTTPRequestHandler):
         return kind.lower() == "basic" and bool(colon) and self.server.database.admits(user, password)
 
     def page(self) -> None:
-        self.send(200, PAGE.encode(), {"Content-Type": "text/html; charset=utf-8"})
+        self.respond(200, PAGE.encode(), {"Content-Type": "text/html; charset=utf-8"})
 
     def health(self) -> None:
         self.answer(200, {"database": "ok", "version": VERSION, "commit": "stand-in"})
 
     def metrics(self) -> None:
         text = f'grafana_build_info{{version="{VERSION}",edition="stand-in"}} 1\n'
-        self.send(200, text.encode(), {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        self.respond(200, text.encode(), {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     def org(self) -> None:
         self.answer(200, {"id": 1, "name": "Main Org."})
@@ -134,23 +128,11 @@ class Handler(BaseHTTPRequestHandler):
         except OSError as error:
             self.answer(502, {"message": f"{source['url']}: {error}"})
             return
-        self.send(reply.status, reply.content, reply.headers)
+        self.respond(reply.status, reply.content, reply.headers)
 
     def answer(self, status: int, content: Any) -> None:
         """Send JSON."""
-        self.send(status, json.dumps(content).encode(), {"Content-Type": "application/json; charset=UTF-8"})
-
-    def send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-        """Send a whole response."""
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_request(self, *_: object) -> None:
-        """Keep silent: a question every few seconds is not news."""
+        self.respond(status, json.dumps(content).encode(), {"Content-Type": "application/json; charset=UTF-8"})
 
 
 def told(one: Dashboard) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ..common.config import ConfigError, find, parse, port, required
+from ..common.config import seconds as converted
 
 # The names of the file's top-level sections and settings in Loki 3.4 to 3.7.
 SECTIONS = """
@@ -29,12 +30,7 @@ DURATIONS = (
     "runtime_config.period",
 )
 DURATION = re.compile(r"(\d+(ms|[smhdwy]))+|0")
-UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 PERIOD = {"store": "tsdb", "object_store": "filesystem", "schema": "v13"}
-
-
-class ConfigError(Exception):
-    """What is wrong with the file, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +45,6 @@ class Config:
     runtime_file: Path | None
     runtime_period_seconds: float
     text: str
-
-
-class StrictLoader(yaml.SafeLoader):
-    """YAML in which a key may not occur twice, as in Loki's own parser."""
-
-
-def unique_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    """Build a mapping, refusing a repeated key."""
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    if repeated := sorted({str(key) for key in keys if keys.count(key) > 1}):
-        raise ConfigError(f"line {node.start_mark.line + 1}: {', '.join(repeated)} given twice")
-    return loader.construct_mapping(node, deep=True)
-
-
-StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, unique_mapping)
 
 
 def load(path: Path) -> Config:
@@ -90,20 +71,6 @@ def load(path: Path) -> Config:
     )
 
 
-def parse(text: str, known: frozenset[str]) -> dict[str, Any]:
-    """Parse YAML whose top level is a mapping of known names."""
-    try:
-        tree = yaml.load(text, StrictLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from error
-    tree = {} if tree is None else tree
-    if not isinstance(tree, dict):
-        raise ConfigError("the top level is not a mapping")
-    if unknown := sorted(str(name) for name in tree if name not in known):
-        raise ConfigError(f"field {', '.join(unknown)} not found")
-    return tree
-
-
 def check_schema(tree: Mapping[str, Any]) -> None:
     """Refuse periods that are out of order, or stored in another way than the stand-in pretends to."""
     periods = required(tree, "schema_config.configs", list)
@@ -116,31 +83,9 @@ def check_schema(tree: Mapping[str, Any]) -> None:
                 raise ConfigError(f"schema_config.configs: {key} must be {value}, not {find(period, key)!r}")
 
 
-def find(tree: Mapping[str, Any], key: str) -> Any:
-    """Look a dotted key up; None where it is absent."""
-    value: Any = tree
-    for part in key.split("."):
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise ConfigError(f"{key}: {part!r} is looked for in {value!r}, which is not a mapping")
-        value = value.get(part)
-    return value
-
-
-def required(tree: Mapping[str, Any], key: str, kind: type) -> Any:
-    """Look a key up that must be there, of a type."""
-    value = find(tree, key)
-    if not isinstance(value, kind) or isinstance(value, bool) or value in ("", []):
-        raise ConfigError(f"{key} must be given as {kind.__name__}, not {value!r}")
-    return value
-
-
 def address(tree: Mapping[str, Any], key: str) -> tuple[str, int]:
     """Look an address and a port up that must be there."""
-    number = int(required(tree, f"{key}_port", int))
-    if not 0 < number < 65536:
-        raise ConfigError(f"{key}_port: {number} is not a port")
+    number = port(tree, f"{key}_port")
     return required(tree, f"{key}_address", str), number
 
 
@@ -149,4 +94,4 @@ def seconds(tree: Mapping[str, Any], key: str) -> float:
     written = str(find(tree, key) or "0")
     if not DURATION.fullmatch(written):
         raise ConfigError(f"{key}: not a valid duration string: {written!r}")
-    return sum(int(n) * UNIT_SECONDS[unit] for n, unit in re.findall(r"(\d+)(ms|[smhdwy])", written))
+    return converted(written)

@@ -3,41 +3,31 @@
 import gzip
 import hashlib
 import json
-import socketserver
-import threading
-from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ..common.http import JSON, HttpPort, Quiet, Texts
+from ..common.runtime import Runtime
 from . import LABEL, VERSION, query
 from .config import Config
 from .query import Parameters
-from .runtime import Runtime
 from .store import Store
 
-JSON = "application/json"
 TENANT = 'tenant="fake"'
 DISCARDED = f'loki_discarded_samples_total{{reason="greater_than_max_sample_age",{TENANT}}}'
 
 
-class Front(ThreadingHTTPServer):
+class Front(HttpPort):
     """The HTTP port."""
-
-    daemon_threads = True
-    request_queue_size = 128
-    server_bind = socketserver.TCPServer.server_bind  # HTTPServer's own version asks DNS for our name
 
     def __init__(self, config: Config, store: Store, runtime: Runtime) -> None:
         super().__init__(config.http, Handler)
         self.config, self.store, self.runtime = config, store, runtime
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, Texts):
     """Answers under Loki's paths."""
 
     server: Front
-    protocol_version = "HTTP/1.1"
     server_version = f"Loki-stand-in/{VERSION}"
 
     def do_GET(self) -> None:
@@ -107,33 +97,6 @@ class Handler(BaseHTTPRequestHandler):
             f'loki_runtime_config_hash{{config="loki",sha256="{digest}"}}': 1,
         }
 
-    def json(self, value: Mapping[str, Any]) -> None:
-        """Send JSON."""
-        self.send(200, json.dumps(value).encode(), JSON)
-
-    def answer(self, status: int, text: str) -> None:
-        """Send a line of text."""
-        self.send(status, text.encode() + b"\n", "text/plain; charset=utf-8")
-
-    def send(self, status: int, content: bytes, kind: str) -> None:
-        """Send a whole response."""
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        if status != 204:
-            self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_request(self, *_: object) -> None:
-        """Keep silent: a push every few seconds is not news."""
-
-
-class Mute(socketserver.BaseRequestHandler):
-    """The gRPC port's handler: one Loki talks to itself, but the port must be taken."""
-
-
-def serve(config: Config, store: Store, runtime: Runtime) -> None:
-    """Listen on both ports, each in a thread of its own; OSError if a port is taken."""
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    for server in (Front(config, store, runtime), socketserver.ThreadingTCPServer(config.grpc, Mute)):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    def sized(self, status: int) -> bool:
+        """Tell whether a response says how long it is: all but those to a push, which have nothing in them."""
+        return status != 204

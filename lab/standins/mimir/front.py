@@ -1,13 +1,11 @@
 """Mimir's paths in front of the store."""
 
 import hashlib
-import socketserver
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from ..common.http import HttpPort, Texts
+from ..common.runtime import Runtime
 from . import LABEL, VERSION
 from .config import Config
-from .runtime import Runtime
 from .store import Store
 
 PUSH, QUERY = "/api/v1/push", "/prometheus/api/v1/"
@@ -15,23 +13,18 @@ PUSH, QUERY = "/api/v1/push", "/prometheus/api/v1/"
 FORWARDED = ("Content-Type", "Content-Encoding", "Accept", "X-Prometheus-Remote-Write-Version")
 
 
-class Front(ThreadingHTTPServer):
+class Front(HttpPort):
     """The HTTP port."""
-
-    daemon_threads = True
-    request_queue_size = 128
-    server_bind = socketserver.TCPServer.server_bind  # HTTPServer's own version asks DNS for our name
 
     def __init__(self, config: Config, store: Store, runtime: Runtime) -> None:
         super().__init__(config.http, Handler)
         self.config, self.store, self.runtime = config, store, runtime
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Texts):
     """Answers under Mimir's paths."""
 
     server: Front
-    protocol_version = "HTTP/1.1"
     server_version = f"Mimir-stand-in/{VERSION}"
 
     def do_GET(self) -> None:
@@ -100,29 +93,3 @@ class Handler(BaseHTTPRequestHandler):
         # The receiver says 204 for a successful push, Mimir 200.
         status = 200 if response.status == 204 else response.status
         self.send(status, content, response.headers.get("Content-Type", "text/plain"))
-
-    def answer(self, status: int, text: str) -> None:
-        """Send a line of text."""
-        self.send(status, text.encode() + b"\n", "text/plain; charset=utf-8")
-
-    def send(self, status: int, content: bytes, kind: str) -> None:
-        """Send a whole response."""
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_request(self, *_: object) -> None:
-        """Keep silent: a push every few seconds is not news."""
-
-
-class Mute(socketserver.BaseRequestHandler):
-    """The gRPC port's handler: nobody in a single node calls it, but the port must be taken."""
-
-
-def serve(config: Config, store: Store, runtime: Runtime) -> None:
-    """Listen on both ports, each in a thread of its own; OSError if a port is taken."""
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    for server in (Front(config, store, runtime), socketserver.ThreadingTCPServer(config.grpc, Mute)):
-        threading.Thread(target=server.serve_forever, daemon=True).start()

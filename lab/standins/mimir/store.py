@@ -7,9 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
-from .config import Config, seconds
+from ..common.config import seconds
+from .config import Config
 
-BINARY = Path(__file__).resolve().parent.parent / "prometheus"
+BINARY = Path(__file__).resolve().parents[2] / "prometheus"
 FOR_EVER = "100y"
 LISTENING = re.compile(r'msg="Listening on" .*address=127\.0\.0\.1:(\d+)')
 SAMPLE = re.compile(r"(?m)^(\w+)(?:\{[^}]*\})? (\S+)$")

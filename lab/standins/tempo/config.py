@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ..common.config import UNIT_SECONDS, ConfigError, find, parse
+from ..common.http import Address
 
 # The names of the file's top-level sections and settings in Tempo 2.5.
 SECTIONS = """
@@ -19,14 +20,8 @@ TOP_LEVEL = frozenset(SECTIONS.split())
 RETENTION = "compactor.compaction.block_retention"
 DURATIONS = (RETENTION, "ingester.lifecycler.min_ready_duration", "ingester.max_block_duration")
 DURATION = re.compile(r"([0-9.]+(ms|[smh]))+|0")
-UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 GENERATOR = "metrics_generator"
 OTLP = "distributor.receivers.otlp.protocols"
-Address = tuple[str, int]
-
-
-class ConfigError(Exception):
-    """What is wrong with the file, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +43,10 @@ class Config:
     tree: Mapping[str, Any]
 
 
-class StrictLoader(yaml.SafeLoader):
-    """YAML in which a key may not occur twice, as in Tempo's own parser."""
-
-
-def unique_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    """Build a mapping, refusing a repeated key."""
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    if repeated := sorted({str(key) for key in keys if keys.count(key) > 1}):
-        raise ConfigError(f"line {node.start_mark.line + 1}: {', '.join(repeated)} given twice")
-    return loader.construct_mapping(node, deep=True)
-
-
-StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, unique_mapping)
-
-
 def load(path: Path) -> Config:
     """Read and check the file; ConfigError with the reason if Tempo would refuse it, or the stand-in must."""
     try:
-        tree = parse(path.read_text())
+        tree = parse(path.read_text(), TOP_LEVEL, may_be_empty=False)
     except OSError as error:
         raise ConfigError(f"cannot read it: {error.strerror}") from error
     durations = {key: seconds(tree, key) for key in DURATIONS}
@@ -86,31 +66,6 @@ def load(path: Path) -> Config:
         buckets=tuple(find(tree, f"{GENERATOR}.processor.span_metrics.histogram_buckets") or (0.128, 1.024, 8.192)),
         tree=tree,
     )
-
-
-def parse(text: str) -> dict[str, Any]:
-    """Parse YAML whose top level is a mapping of known names."""
-    try:
-        tree = yaml.load(text, StrictLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError("the top level is not a mapping")
-    if unknown := sorted(str(name) for name in tree if name not in TOP_LEVEL):
-        raise ConfigError(f"field {', '.join(unknown)} not found")
-    return tree
-
-
-def find(tree: Mapping[str, Any], key: str) -> Any:
-    """Look a dotted key up; None where it is absent."""
-    value: Any = tree
-    for part in key.split("."):
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise ConfigError(f"{key}: {part!r} is looked for in {value!r}, which is not a mapping")
-        value = value.get(part)
-    return value
 
 
 def address(tree: Mapping[str, Any], *keys: str) -> Address:

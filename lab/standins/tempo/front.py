@@ -2,58 +2,34 @@
 
 import gzip
 import json
-import socketserver
-import threading
-from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
+from ..common.http import JSON, Address, HttpPort, Quiet, Texts
 from . import LABEL, VERSION, protobuf, spans
-from .config import Address, Config
+from .config import Config
 from .generator import Generator
 from .search import SearchError, search, tags
 from .store import Store
 
-JSON, PROTOBUF = "application/json", "application/x-protobuf"
+PROTOBUF = "application/x-protobuf"
 TENANT = '{tenant="single-tenant"}'
 
 
-class Front(ThreadingHTTPServer):
+class Front(HttpPort):
     """A port that speaks HTTP."""
-
-    daemon_threads = True
-    request_queue_size = 128
-    server_bind = socketserver.TCPServer.server_bind  # HTTPServer's own version asks DNS for our name
 
     def __init__(self, address: Address, handler: type["Handler"], config: Config, store: Store, made: Generator):
         super().__init__(address, handler)
         self.config, self.store, self.generator = config, store, made
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, Texts):
     """What both ports share."""
 
     server: Front
-    protocol_version = "HTTP/1.1"
     server_version = f"Tempo-stand-in/{VERSION}"
-
-    def answer(self, status: int, text: str) -> None:
-        """Send a line of text."""
-        self.send(status, text.encode() + b"\n", "text/plain; charset=utf-8")
-
-    def send(self, status: int, content: bytes, kind: str) -> None:
-        """Send a whole response."""
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_request(self, *_: object) -> None:
-        """Keep silent: a span is not news."""
 
 
 class Receiver(Handler):
@@ -152,21 +128,3 @@ class Questions(Handler):
             f"prometheus_remote_storage_samples_retried_total{queue}": made.retried,
         }
         self.answer(200, "\n".join(f"{series} {value}" for series, value in lines.items()))
-
-    def json(self, value: Mapping[str, Any]) -> None:
-        """Send JSON."""
-        self.send(200, json.dumps(value).encode(), JSON)
-
-
-class Mute(socketserver.BaseRequestHandler):
-    """A gRPC port's handler: the port is taken, but nobody is answered."""
-
-
-def serve(config: Config, store: Store, made: Generator) -> None:
-    """Listen on all four ports, each in a thread of its own; OSError if one is taken."""
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    fronts = ((config.http, Questions), (config.otlp_http, Receiver))
-    servers: list[socketserver.BaseServer] = [Front(at, kind, config, store, made) for at, kind in fronts]
-    servers += [socketserver.ThreadingTCPServer(at, Mute) for at in (config.grpc, config.otlp_grpc)]
-    for server in servers:
-        threading.Thread(target=server.serve_forever, daemon=True).start()

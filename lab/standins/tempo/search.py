@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .config import UNIT_SECONDS
+from ..common.config import UNIT_SECONDS
 from .spans import KINDS, STATUSES, Span
 
 FIELD = r"((?:resource|span)?\.[\w./-]+|name|status|kind|duration)"

@@ -1,0 +1,86 @@
+"""blackbox_exporter: looks at the certificates of what the site relies on, so that none expires unseen."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlencode
+
+from lgtm.checks import Answer, Bad, Check, ready
+from lgtm.component import Artifact, Component, ConfigFile, Reload, Unit, Validator, etc
+from lgtm.render import read
+from lgtm.settings import PortNumber, ServiceSettings
+from lgtm.site import Site
+from tasks.prometheus import PrometheusSettings
+from tasks.scraping import CERTIFICATES, Endpoint, jobs
+
+EXPIRY = "probe_ssl_last_chain_expiry_timestamp_seconds"
+
+
+class BlackboxExporterSettings(ServiceSettings):
+    version: str = "0.28.0"
+    http_port: PortNumber = 9115
+
+
+def component(settings: BlackboxExporterSettings, site: Site) -> Component:
+    return Component(
+        service="blackbox_exporter",
+        artifact=Artifact("blackbox_exporter", settings.version),
+        unit=Unit(
+            command=(
+                "{artifact}/blackbox_exporter",
+                f"--config.file={etc('blackbox_exporter', 'blackbox.yml')}",
+                f"--web.listen-address={site.target('blackbox_exporter')}",
+                f"--log.level={settings.log_level}",
+            ),
+            memory_max=settings.memory_max,
+            cpu_cores=settings.cpu_cores,
+        ),
+        ready=site.url("blackbox_exporter", "/-/healthy"),
+        ports=(site.port("blackbox_exporter"),),
+        files=(ConfigFile("blackbox.yml", read(__file__, "blackbox.yml"), "reload"),),
+        validators=(Validator(("{artifact}/blackbox_exporter", "--config.check", "--config.file={etc}/blackbox.yml")),),
+        reload=Reload(
+            site.url("blackbox_exporter", "/metrics"),
+            "blackbox_exporter_config_last_reload_successful",
+            "blackbox_exporter_config_last_reload_success_timestamp_seconds",
+        ),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def checks(settings: BlackboxExporterSettings, site: Site) -> list[Check]:
+    return [
+        ready("blackbox_exporter", site.url("blackbox_exporter", "/-/healthy"), settings.ready_timeout),
+        *(_certificate(endpoint) for endpoint in _probed(site).values()),
+    ]
+
+
+def _probed(site: Site) -> dict[str, Endpoint]:
+    """`host:port` of every certificate that some Prometheus has us look at → how it asks."""
+    asking = [node.services["prometheus"] for node in site.carrying("prometheus")]
+    found = [job for one in asking if isinstance(one, PrometheusSettings) for job in jobs(one, site)]
+    return {
+        endpoint.params["target"]: endpoint for job in found if job.name == CERTIFICATES for endpoint in job.endpoints
+    }
+
+
+def _certificate(endpoint: Endpoint) -> Check:
+    at = endpoint.params["target"]
+    return Check(
+        f"blackbox_exporter.{at}",
+        f"The certificate of {at} is trusted",
+        f"http://{endpoint.address}/probe?{urlencode(endpoint.params)}",
+        _expiry,
+        "journalctl -u lgtm-blackbox_exporter -g level=ERROR says why: nobody answers, or the certificate has "
+        "expired, is for another name, or comes from an authority that the host does not trust",
+        "world",
+        slow=True,
+    )
+
+
+def _expiry(answer: Answer) -> str:
+    lines = answer.body.splitlines()
+    ends = [float(line.split()[-1]) for line in lines if line.startswith(f"{EXPIRY} ")]
+    if "probe_success 1" not in lines or not ends:
+        raise Bad("the probe fails" if "probe_success 0" in lines else f"HTTP {answer.status}: {answer.body[:120]}")
+    return f"valid for another {(ends[0] - time.time()) / 86400:.0f} days"
