@@ -30,7 +30,7 @@ check: .venv/.made ## lint, types, shell
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck lgtm/activate.sh
-	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/*.sh
+	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/*.sh templates/*/*.sh
 
 bench: .venv/.made lab-tools ## speed on a lab host, as ratios in one run
 	$(BIN)/python -m bench

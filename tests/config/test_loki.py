@@ -123,7 +123,13 @@ def test_rules_are_where_loki_looks_for_them() -> None:
 
 
 def test_the_stand_in_accepts_it_too(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "lab.standins.loki", "-verify-config", f"-config.file={stage(loki(), tmp_path)}/loki.yml"]
+    words = [
+        sys.executable,
+        "-m",
+        "lab.standins.loki",
+        "-verify-config",
+        f"-config.file={stage(loki(), tmp_path)}/loki.yml",
+    ]
     where = {"PYTHONPATH": str(ROOT)}
     run = subprocess.run(words, capture_output=True, text=True, timeout=60, env=where)
     assert (run.returncode, "config is valid" in run.stderr) == (0, True), run.stderr
