@@ -7,7 +7,7 @@ import time
 
 import dashboards
 import pytest
-from harness import Site, active, sh
+from harness import Site, active, pids, sh
 from stack import WHOLE, Canary, Grafana, eventually
 
 from lab.machines import Host, Lab
@@ -118,6 +118,7 @@ def test_verify_is_content_and_calls_no_stand_in_proved(converged: Site) -> None
     assert run.code == 0, run.text
     for line in run.text.splitlines():
         assert not ("Grafana" in line and "✓" in line), line
+    assert any("✓" in line and "198.18.0.1:2525 is trusted" in line for line in run.text.splitlines()), run.text
     assert "NOT PROVED" in run.text
     assert "STAND-IN  grafana" in run.text
 
@@ -154,3 +155,12 @@ def allowed_empty(host: Host) -> set[tuple[str, str]]:
     fakes = {name.split("-")[0] for name in standing if "+standin" in name}
     missing = {key for key, service in dashboards.EMPTY_WITH_STAND_IN.items() if service in fakes}
     return dashboards.EMPTY_WHEN_HEALTHY.keys() | missing
+
+
+def test_a_schema_period_that_begins_in_the_past_is_refused_by_the_host(converged: Site, host: Host) -> None:
+    processes = pids(host)
+    run = converged.deploy(loki_schema_periods=[{"start": "2025-01-01"}, {"start": "2025-06-01"}])
+    assert run.code == 1
+    assert "loki_schema_periods: the period of 2025-06-01 is new, but logs since then" in run.text
+    assert pids(host) == processes
+    assert converged.dry().code == 0
