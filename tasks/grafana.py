@@ -123,7 +123,7 @@ def _delivered(site: Site) -> list[Check]:
     """What the administrator finds when he has logged in."""
     return [
         Check(
-            "grafana.login", "the administrator's password is in force", site.url("grafana", "/api/org"), _login,
+            "grafana.login", "The administrator's password is in force", site.url("grafana", "/api/org"), _login,
             "systemctl restart lgtm-grafana sets it again; five wrong ones lock the account for five minutes",
         ),
         Check(
