@@ -6,7 +6,7 @@ HOST ?= 1
 BIN := .venv/bin
 export PYINFRA_PROGRESS ?= off
 
-.PHONY: help demo test check bench lock lab-up lab-down lab-reset lab-ssh lab-tools
+.PHONY: help demo test faults check bench lock lab-up lab-down lab-reset lab-ssh lab-tools
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -25,11 +25,14 @@ demo: lab-up ## a throwaway host, deployed to, verified, and where to look
 test: .venv/.made lab-tools ## everything the project promises, on real hosts
 	$(BIN)/python -m pytest
 
+faults: .venv/.made lab-tools ## what breaks during a deploy, at every step and 30 random moments
+	LGTM_FAULTS=full $(BIN)/python -m pytest tests/faults -rs
+
 check: .venv/.made ## lint, types, shell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck lgtm/activate.sh
+	$(BIN)/shellcheck -x lgtm/activate.sh lgtm/services.sh
 	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/*.sh templates/*/*.sh
 
 bench: .venv/.made lab-tools ## speed on a lab host, as ratios in one run

@@ -2,233 +2,193 @@
 # The switch, on the host: moves `current` to a generation, makes every service run what `current` says, and
 # goes back by itself unless it is told to stay.
 #
-#   activate.sh arm ID SECONDS WHO   write `pending`, set the dead-man timer
-#   activate.sh flip ID              move `current`, restart and reload what changed, wait; goes back on failure
-#   activate.sh commit               stay: the timer is disarmed. Fails if a revert came first
+#   activate.sh arm ID SECONDS WHO [ACTION [KEEP]]   write `pending`, set the dead-man timer. A revert leaves the
+#                                    services of KEEP (with commas) as ID has them: their data cannot go back
+#   activate.sh flip ID [SECONDS]    move `current`, restart and reload what changed, wait so long; goes back on failure
+#   activate.sh commit [KEEP]        stay: the timer is disarmed, and all but KEEP good generations are removed. Fails if
+#                                    a revert came first
 #   activate.sh revert WHY           go back to the generation before `pending`
 #   activate.sh recover              at boot, before every service: undo a switch that nobody committed
 #   activate.sh started SERVICE      note what a service is being started from (ExecStartPre of its unit)
+#   activate.sh audit ACTION FROM TO OUTCOME WHO   note in the log what somebody did
 #
-# Whether a switch stays is decided once, by whoever renames `pending` first.
+# Whether a switch stays is decided once, by whoever renames `pending` first. One action at a time moves `current` or
+# touches services; a revert ends the activation that it takes back.
 set -u
 umask 022
 
-root=/opt/lgtm
-run=/run/lgtm
 systemd=/etc/systemd/system
-self=/usr/local/lib/lgtm/activate.sh
+here=${0%/*}
 
-say() { printf '%s\n' "$*"; }
-fail() { printf '%s\n' "$*" >&2; }
+# shellcheck source=lgtm/services.sh
+. "$here/services.sh"
 
-audit() { # action, from, to, outcome
+alone() { mkdir -p "$run" && exec 9>"$run/switching" && flock 9; }
+
+quoted() { printf '%s' "$1" | tr '\n\t' '  ' | sed 's/[\\"]/\\&/g' | tr -d '\000-\037'; }
+
+audit() { # action, from, to, outcome, who
 	printf '{"time":%s,"who":"%s","action":"%s","from":"%s","to":"%s","outcome":"%s"}\n' \
-		"$(date +%s)" "${who:-host}" "$1" "$2" "$3" "$(printf '%s' "$4" | tr -d '"\\\n')" >>"$root/log"
-}
-
-card() { sed -n "s|^$2 ||p" "$root/current/services/$1"; } # service, fact
-order() { [ -e "$root/current/order" ] && cat "$root/current/order"; }
-reversed() { order | sed '1!G;h;$!d'; }
-unit() { printf 'lgtm-%s.service' "$1"; }
-property() { systemctl show "$(unit "$1")" --property="$2" --value; }
-
-sums() { # service, restart-file|reload-file: digests of those files as they are now
-	card "$1" "$2" | (cd "$root/current/" && while read -r file; do sha256sum "$file"; done)
-}
-
-started() {
-	mkdir -p "$run"
-	sums "$1" restart-file >"$run/$1.started"
-	sums "$1" reload-file >"$run/$1.loaded"
-}
-
-stale_secret() { # a credential is a copy made at start: is any older than the secret it was made from?
-	for secret in $(card "$1" secret); do
-		cmp -s "/etc/lgtm/secrets/$1/$secret" "/run/credentials/$(unit "$1")/$secret" || return 0
-	done
-	return 1
-}
-
-runs_other_binary() {
-	exe=$(readlink "/proc/$(property "$1" MainPID)/exe") || return 0
-	case "$exe" in *" (deleted)") return 0 ;; "$(card "$1" artifact)"/*) return 1 ;; *) return 0 ;; esac
-}
-
-owes_restart() {
-	systemctl is-active --quiet "$(unit "$1")" || return 0
-	[ "$(sums "$1" restart-file)" = "$(cat "$run/$1.started" 2>/dev/null)" ] || return 0
-	stale_secret "$1" || runs_other_binary "$1"
-}
-
-owes_reload() { [ "$(sums "$1" reload-file)" != "$(cat "$run/$1.loaded" 2>/dev/null)" ]; }
-
-journal() { journalctl --no-pager --output=cat --unit="$(unit "$1")" --since="@$began" 2>/dev/null | tail -n 25 >&2; }
-
-await() { # service: until its readiness endpoint answers 200; a crash loop ends the wait
-	card "$1" ready | while read -r seconds url; do
-		until=$(($(date +%s) + seconds))
-		while ! curl --silent --fail --output /dev/null --max-time 2 "$url"; do
-			if [ "$(property "$1" NRestarts)" -ge 2 ]; then
-				fail "$1 starts and ends again and again; its last words:"
-				journal "$1"
-				exit 1
-			fi
-			if [ "$(date +%s)" -ge "$until" ]; then
-				fail "$1 was not ready after $seconds s ($url); its last words:"
-				journal "$1"
-				exit 1
-			fi
-			sleep 0.1
-		done
-	done
-}
-
-reload() { # service: confirmed by its own metrics, since a signal tells nothing
-	card "$1" reload | while read -r signal seconds success stamp url; do
-		before=$(curl --silent --max-time 2 "$url" | grep "^${stamp}[ {]")
-		[ "$signal" = - ] || systemctl kill --kill-who=main --signal="$signal" "$(unit "$1")"
-		digest=$(sums "$1" reload-file | cut -d ' ' -f 1)
-		until=$(($(date +%s) + seconds))
-		while :; do
-			now=$(curl --silent --max-time 2 "$url" | grep -e "^${stamp}[ {]" -e "^${success}[ {]")
-			good=$(printf '%s\n' "$now" | grep "^${success}[ {]" | grep -c ' 1$')
-			line=$(printf '%s\n' "$now" | grep "^${stamp}[ {]")
-			if [ "$signal" = - ]; then
-				case "$good$line" in 1*"$digest"*) break ;; esac
-			elif [ "$good" = 1 ] && [ "$line" != "$before" ]; then
-				break
-			fi
-			if { [ "$signal" != - ] && [ "$good" = 0 ] && [ -n "$line" ]; } || [ "$(date +%s)" -ge "$until" ]; then
-				fail "$1 did not take its new configuration ($success is not 1, or nothing was loaded); its last words:"
-				journal "$1"
-				exit 1
-			fi
-			sleep 0.1
-		done
-	done || {
-		rm -f "$run/$1.loaded" # so that going back reloads it too: it would report its last reload as failed for ever
-		return 1
-	}
-	sums "$1" reload-file >"$run/$1.loaded"
-	say "reloaded $1"
+		"$(date +%s)" "$(quoted "$5")" "$1" "$2" "$3" "$(quoted "$4")" >>"$root/log"
 }
 
 point() { # generation id, or - for none
 	if [ "$1" = - ]; then
 		rm -f "$root/current"
 	else
-		ln -sfn "generations/$1" "$root/current.new" && mv -T "$root/current.new" "$root/current"
+		rm -rf "$root/current.new"
+		ln -sfnT "generations/$1" "$root/current.new" && mv -T "$root/current.new" "$root/current"
 	fi
 }
 
 link() { # unit links and members of lgtm.target: those of `current`, and no others
 	mkdir -p "$systemd/lgtm.target.wants"
+	gone=
 	for path in "$systemd"/lgtm-*.service "$systemd"/*.wants/lgtm-*.service; do
 		[ -L "$path" ] || continue
 		service=${path##*/lgtm-}
 		[ "$service" = recover.service ] && continue
-		order | grep -qx "${service%.service}" && continue
-		[ "${path%/*}" = "$systemd" ] && systemctl stop "${path##*/}" 2>/dev/null
-		rm -f "$path"
+		order | grep -qx "${service%.service}" || gone="$gone $path"
 	done
+	# Prometheus before Mimir; apart from that, what goes for good may go in any order.
+	# shellcheck disable=SC2086  # a list of paths without spaces
+	for path in $(printf '%s\n' $gone | sed 's|.*/||' | sort -ur); do systemctl stop "$path"; done
+	# shellcheck disable=SC2086
+	rm -f $gone
 	for service in $(order); do
-		ln -sfn "$root/current/units/$(unit "$service")" "$systemd/$(unit "$service")"
-		ln -sfn "../$(unit "$service")" "$systemd/lgtm.target.wants/$(unit "$service")"
+		ln -sfnT "$root/current/units/$(unit "$service")" "$systemd/$(unit "$service")"
+		ln -sfnT "../$(unit "$service")" "$systemd/lgtm.target.wants/$(unit "$service")"
 	done
 	systemctl daemon-reload
 }
 
-settle() { # make every service run what `current` says
-	owing=''
-	for service in $(order); do
-		owes_restart "$service" && owing="$owing $service "
-	done
-	for service in $(reversed); do # a writer stops before what it writes to
-		case "$owing" in *" $service "*) systemctl stop "$(unit "$service")" ;; esac
-	done
-	for service in $(order); do
-		case "$owing" in
-		*" $service "*)
-			systemctl reset-failed "$(unit "$service")" 2>/dev/null
-			if ! systemctl start "$(unit "$service")"; then
-				fail "$service did not start; its last words:"
-				journal "$service"
-				return 1
-			fi
-			await "$service" || return 1
-			say "started $service"
-			;;
-		*) if owes_reload "$service"; then reload "$service" || return 1; fi ;;
-		esac
-	done
-}
-
-arm() { # id, seconds, who
+arm() { # id, seconds, who, action, services that cannot go back
+	alone
 	from=$(basename "$(readlink "$root/current" || echo -)")
-	if [ -e "$root/pending" ]; then
-		fail "a switch is under way already ($(cat "$root/pending")); it commits or reverts by itself"
+	if [ -e "$root/pending" ] || [ -e "$root/reverting" ]; then
+		fail "a switch is under way already ($(cat "$root/pending" "$root/reverting" 2>/dev/null)); it commits or reverts by itself"
 		return 1
 	fi
-	printf '%s %s %s %s %s\n' "$from" "$1" "$(($(date +%s) + $2))" "$(cat /proc/sys/kernel/random/boot_id)" "$3" \
-		>"$root/pending.new"
+	printf '%s %s %s %s %s %s %s\n' "$from" "$1" "$(($(date +%s) + $2))" "$(cat /proc/sys/kernel/random/boot_id)" \
+		"${4:-deploy}" "${5:--}" "$3" >"$root/pending.new"
 	sync -f "$root/pending.new" # the whole file system: artifacts and generation too are on disk before the switch
 	mv "$root/pending.new" "$root/pending"
 	systemctl stop lgtm-revert.timer 2>/dev/null
 	systemctl reset-failed lgtm-revert.service 2>/dev/null
 	systemd-run --quiet --collect --unit=lgtm-revert --on-active="$2" --timer-property=AccuracySec=100ms \
-		"$self" revert "nobody committed within $2 s"
-}
-
-flip() { # id
-	point "$1" && link && settle && say "now on $1" && return 0
-	revert "activation failed"
+		--property=Restart=on-abnormal --property=RestartSec=1 "$here/activate.sh" revert "nobody committed within $2 s" &&
+		return 0
+	rm -f "$root/pending" # nothing would take the switch back
 	return 1
 }
 
-decide() { # name: rename `pending`; whoever succeeds has decided. Sets from, to and who
-	mv "$root/pending" "$root/$1" 2>/dev/null || return 1
-	read -r from to _ _ who <"$root/$1"
+flip() { # id, seconds
+	alone
+	[ -z "${2-}" ] || deadline=$(($(date +%s) + $2))
+	read -r _ to _ <"$root/pending" && [ "$to" = "$1" ] || return 1
+	point "$1" && link && settle && say "now on $1" && return 0
+	deadline=
+	back "activation failed"
+	return 1
 }
 
-revert() { # why
+decide() { # name: rename `pending`; whoever succeeds has decided. Sets from, to, action, keep and who
+	mv "$root/pending" "$root/$1" 2>/dev/null && recall "$1"
+}
+
+recall() { read -r from to _ _ action keep who <"$root/$1"; }
+
+forward() { # the generation to go back to: `from`, with the services that cannot go back as `to` has them
+	work=$root/generations/forward.part
+	old=$from
+	[ "$keep" = - ] || [ "$from" = - ] && return 0
+	rm -rf "$work" && cp -a "$root/generations/$from" "$work" && rm -f "$work/manifest.json" || return 1
+	for service in $(echo "$keep" | tr , ' '); do
+		for path in "etc/$service" "units/$(unit "$service")" "services/$service"; do
+			rm -rf "${work:?}/$path"
+			[ ! -e "$root/generations/$to/$path" ] || cp -a "$root/generations/$to/$path" "$work/$path" || return 1
+		done
+	done
+	from=g$(cd "$work" && find . -type f -printf '%P\n' | LC_ALL=C sort | while read -r file; do
+		echo "$(sha256sum <"$file" | cut -c 1-64)  $file"
+	done | sha256sum | cut -c 1-12)
+	[ -d "$root/generations/$from" ] && rm -rf "$work" || mv "$work" "$root/generations/$from" || return 1
+	say "$keep stays as it is in $to, since its data cannot go back: $from is $old but for that"
+}
+
+back() { # why
 	if [ ! -e "$root/reverting" ] && ! decide reverting; then
 		say "nothing to revert"
 		return 0
 	fi
-	read -r from to _ _ who <"$root/reverting"
-	point "$from" && link && settle
-	outcome=$?
-	audit revert "$to" "$from" "$1"
+	recall reverting
+	why=$1
+	forward && point "$from" && link && settle || why="$1; not every service is well"
+	audit revert "$to" "$from" "$why" "$who"
 	rm -rf "$root/reverting" "$run/lock"
 	systemctl stop lgtm-revert.timer 2>/dev/null
-	if [ "$from" = - ]; then say "reverted: the services are stopped again ($1)"; else say "reverted to $from ($1)"; fi
-	return "$outcome"
+	if [ "$from" = - ]; then say "reverted: the services are stopped again ($why)"; else say "reverted to $from ($why)"; fi
+	[ "$why" = "$1" ]
 }
 
-commit() {
+revert() { # why
+	systemctl stop lgtm-activate.service 2>/dev/null
+	alone
+	back "$1"
+}
+
+commit() { # how many good generations to keep
+	alone
 	if ! decide committed; then
 		fail "too late: this host has gone back already ($(tail -n 1 "$root/log" 2>/dev/null))"
 		return 1
 	fi
 	systemctl stop lgtm-revert.timer 2>/dev/null
-	audit deploy "$from" "$to" committed
+	note "$to"
+	audit "$action" "$from" "$to" committed "$who"
 	rm -rf "$root/committed" "$run/lock"
 	say "committed $to"
+	prune "${1:-5}" || fail "what is no longer needed could not be removed"
+}
+
+note() { # id: the newest good generation. Going back to one leaves out those that came after it
+	touch "$root/good"
+	if [ "$action" = rollback ] && grep -qx "$1" "$root/good"; then
+		sed "/^$1\$/q" "$root/good" >"$root/good.new"
+	else
+		{ grep -vx "$1" "$root/good"; echo "$1"; } >"$root/good.new"
+	fi
+	mv "$root/good.new" "$root/good"
+}
+
+prune() { # how many good generations to keep; also kept: what was just left, so that somebody can look at it
+	kept=" $(tail -n "$1" "$root/good" | tr '\n' ' ') $from $to "
+	for path in "$root"/generations/g????????????; do
+		case "$kept" in *" ${path##*/} "*) ;; *) rm -rf "$path" ;; esac
+	done
+	needed=" $(sed -n 's/^artifact //p' "$root"/generations/*/services/* | tr '\n' ' ') "
+	for path in "$root"/artifacts/*; do
+		case "$needed" in *" $path "*) ;; *) rm -rf "$path" ;; esac
+	done
+	for path in /etc/lgtm/secrets/*/*; do
+		name=${path#/etc/lgtm/secrets/}
+		grep -qsx "secret ${name#*/}" "$root"/generations/*/services/"${name%/*}" || rm -f "$path"
+	done
 }
 
 recover() { # the services themselves are started by lgtm.target, after this
+	alone
 	rm -f "$root/committed"
 	[ -e "$root/reverting" ] || decide reverting || return 0
-	read -r from to _ _ who <"$root/reverting"
-	point "$from" && link
-	audit revert "$to" "$from" "the host was rebooted before the switch was committed"
+	recall reverting
+	forward && point "$from" && link
+	audit revert "$to" "$from" "the host was rebooted before the switch was committed" "$who"
 	rm -f "$root/reverting"
 }
 
-began=$(date +%s)
-action=$1
+verb=$1
 shift
-case "$action" in
-arm | flip | commit | revert | recover | started) "$action" "$@" ;;
-*) fail "activate.sh: unknown action $action" && exit 64 ;;
+case "$verb" in
+arm | flip | commit | revert | recover | started | audit) "$verb" "$@" ;;
+*) fail "activate.sh: unknown action $verb" && exit 64 ;;
 esac

@@ -63,13 +63,14 @@ class Result:
     check: Check
     ok: bool
     found: str
+    before: bool = False  # it failed before this deploy, too
     stand_in: bool = False  # what answered was not the real program: it proves our side of the wire only
 
     @property
     def verdict(self) -> Literal["ok", "unproved", "warning", "failed"]:
         if self.ok:
             return "unproved" if self.stand_in else "ok"
-        return "warning" if self.check.gate == "world" else "failed"
+        return "warning" if self.before or self.check.gate == "world" else "failed"
 
 
 def judge(host: str, service: str, check: Check, answer: Answer) -> Result:

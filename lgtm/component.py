@@ -61,6 +61,7 @@ class Volume:
 
     path: str
     mode: str = "0750"
+    mount: str | None = None  # the mount point at or above it without which nothing may be written there
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ class Component:
     secrets: tuple[SecretFile, ...] = ()
     validators: tuple[Validator, ...] = ()
     reload: Reload | None = None
+    backup: tuple[str, ...] = ()  # paths of data that has no other source of truth, copied while the service is stopped
+    drain: str | None = None  # URL that answers 200 while what it writes to can take what it still holds
     after: tuple[str, ...] = ()  # services of the same host that must be ready first
     ready_timeout: int = 60
 

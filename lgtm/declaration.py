@@ -11,9 +11,10 @@ from lgtm import generation
 from lgtm.artifacts import Resolved, Store
 from lgtm.checks import Check, Result
 from lgtm.component import Component
+from lgtm.errors import Refusal
 from lgtm.generation import Generation
 from lgtm.lock import Lock
-from lgtm.plugins import tasks
+from lgtm.plugins import amendments, tasks
 from lgtm.settings import ServiceSettings, SiteSettings
 from lgtm.site import Site
 
@@ -54,14 +55,25 @@ def _declared(site: Site) -> dict[str, Declared]:
         if artifact.version != settings.version:  # an unlocked one: configuration and checks follow what will run
             settings = settings.model_copy(update={"version": artifact.version})
             component = tasks()[service].component(settings, site)
-        found[service] = Declared(settings, component, artifact)
+        found[service] = Declared(settings, _amended(component, site), artifact)
     return found
+
+
+def _amended(component: Component, site: Site) -> Component:
+    for amend in amendments():
+        component = amend(component, site)
+    return component
 
 
 def generation_of(site: Site) -> Generation:
     """The generation of the site's current host. Raises Refusal for whatever cannot be deployed."""
     declared = _declared(site)
     artifacts = {service: one.artifact for service, one in declared.items()}
+    used = {volume.mount for one in declared.values() for volume in one.component.volumes}
+    if idle := sorted(set(site.here.settings.mounts) - used):
+        raise Refusal(
+            f"{site.here.name}: mounts: no service keeps data below {', '.join(idle)}; take it out, or mend it"
+        )
     return generation.build(site.here.name, [one.component for one in declared.values()], artifacts)
 
 

@@ -99,11 +99,18 @@ def _reload_paths(component: Component) -> list[str]:
 def _card(component: Component, artifact: str) -> str:
     """What `activate.sh` must know of a service, a fact a line, so that it needs no controller to go back."""
     reload = component.reload
-    lines = [f"artifact {artifact}", f"ready {component.ready_timeout} {component.ready}"]
+    lines = [
+        f"version {component.artifact.version}",
+        f"artifact {artifact}",
+        f"ready {component.ready_timeout} {component.ready}",
+    ]
+    if component.drain:
+        lines.append(f"drain {component.drain}")
     if reload:
         lines.append(f"reload {reload.signal or '-'} {reload.timeout} {reload.success} {reload.stamp} {reload.url}")
     lines += [f"restart-file {path}" for path in _restart_paths(component)]
     lines += [f"reload-file {path}" for path in _reload_paths(component)]
+    lines += [f"backup {path}" for path in component.backup]
     lines += [f"secret {secret.name}" for secret in component.secrets]
     return "\n".join(lines) + "\n"
 

@@ -35,6 +35,26 @@ class SecretState:
 
 
 @dataclass(frozen=True)
+class Wrong:
+    """What lies below a volume with a wrong owner or mode: how many, and the first of them."""
+
+    many: int
+    owner: str  # owner:group
+    mode: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Room:
+    """The file system that a volume lies on, or would: where it is mounted, and what is free on it."""
+
+    target: str
+    free: int  # bytes
+    read_only: bool
+    inodes: int | None  # that are free; None where the file system does not count them
+
+
+@dataclass(frozen=True)
 class HostState:
     """One host, as it was found. Sums are sha256; volumes are path → (owner:group, mode, type)."""
 
@@ -43,8 +63,8 @@ class HostState:
     now: int = 0  # seconds since the epoch, by the host's own clock
     lacks: frozenset[str] = frozenset()  # tools that every host must have
     current: str | None = None  # generation
+    planted: Mapping[str, str] = field(default_factory=dict)  # path → type of what is there in the place of a link
     pending: str = ""  # a switch under way
-    holder: str = ""  # of the lock
     sums: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # generation → path → sha256
     odd: Mapping[str, frozenset[str]] = field(default_factory=dict)  # generation → paths of wrong type or mode
     support: Mapping[str, str] = field(default_factory=dict)  # path → sha256
@@ -52,13 +72,17 @@ class HostState:
     artifacts: frozenset[str] = frozenset()  # intact ones, by directory
     users: frozenset[str] = frozenset()
     volumes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    wrong: Mapping[str, Wrong] = field(default_factory=dict)  # volume → what is wrong below it
+    rooms: Mapping[str, Room] = field(default_factory=dict)  # volume → where it lies
+    unmounted: frozenset[str] = frozenset()  # of the mount points that were asked about
     secrets: Mapping[str, SecretState] = field(default_factory=dict)  # service/name → state
+    named: frozenset[str] = frozenset()  # service/name of every secret that some generation of the host names
+    runs: Mapping[str, str] = field(default_factory=dict)  # service → version, of the generation in force
     processes: Mapping[str, Process] = field(default_factory=dict)  # service → process
     started: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → path → sha256
     loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     listeners: tuple[tuple[str, str], ...] = ()  # (address:port, process) of every TCP listener
     pids: Mapping[str, int] = field(default_factory=dict)
-    free: tuple[int, ...] = ()  # bytes, of / and /data
     fingerprint: str = ""  # of all that does not change by itself
 
 
@@ -82,8 +106,8 @@ def parse(text: str) -> HostState:
         now=int(rows["now"][0][0]),
         lacks=frozenset(row[0] for row in rows.get("lacks", [])),
         current=None if current == "-" else current,
+        planted={path: kind for path, kind in rows.get("planted", [])},
         pending=rows.get("pending", [[""]])[0][0],
-        holder=rows.get("lock", [[""]])[0][0],
         sums=_nested(rows.get("sum", []), value=1),
         odd=_odd(rows),
         support={
@@ -93,13 +117,19 @@ def parse(text: str) -> HostState:
         artifacts=frozenset(row[0] for row in rows.get("artifact", [])),
         users=frozenset(row[0] for row in rows.get("user", [])),
         volumes={path: (owner, mode, kind) for path, owner, mode, kind in rows.get("volume", [])},
+        wrong={
+            volume: Wrong(int(many), owner, mode, path) for volume, owner, mode, path, many in rows.get("wrong", [])
+        },
+        rooms={volume: _room(*rest) for volume, *rest in rows.get("room", [])},
+        unmounted=frozenset(row[0] for row in rows.get("unmounted", [])),
         secrets={row[0]: SecretState(row[1], row[2], row[3] == "fresh") for row in rows.get("secret", [])},
+        named=frozenset(row[0] for row in rows.get("named", [])),
+        runs={service: version for service, version in rows.get("runs", [])},
         processes={service: Process(state, exe) for service, state, exe in rows.get("unit", [])},
         started=_nested(rows.get("started", []), value=1),
         loaded=_nested(rows.get("loaded", []), value=1),
         listeners=tuple((address, process) for address, process in rows.get("listen", [])),
         pids={service: int(pid) for service, pid in rows.get("pid", [])},
-        free=tuple(int(size) for size in rows.get("free", [[]])[0]),
         fingerprint=fingerprint(text),
     )
 
@@ -108,6 +138,10 @@ def fingerprint(text: str) -> str:
     """The digest of all lines that do not change by themselves; the lock compares it on the host."""
     stable = "".join(f"{line}\n" for line in text.splitlines() if not line.startswith("~"))
     return hashlib.sha256(stable.encode()).hexdigest()
+
+
+def _room(target: str, free: str, mode: str, inodes: str) -> Room:
+    return Room(target, int(free), mode == "ro", int(inodes) if inodes.isdigit() else None)
 
 
 def _nested(rows: Iterable[list[str]], value: int) -> dict[str, dict[str, str]]:

@@ -27,6 +27,22 @@ class RunSettings(Settings):
 
     message: str = ""  # goes into the lock and the log
     patience: int = 0  # seconds that verify.py waits for a check to become good
+    unlock: bool = False  # break the lock of a run that is over, and take back what it left half done
+    remove: str = ""  # services, with commas, that may go from hosts whose groups no longer name them; data stays
+    oneway: str = ""  # services, with commas, that may take a step after which there is no way back
+    to: str = ""  # the generation that rollback.py goes back to; the last good one when empty
+    list: bool = False  # rollback.py shows what there is, and does nothing
+    service: str = ""  # whose data backup.py, restore.py and destroy.py are about
+    copy_name: str = ""  # of the copy that restore.py puts back; the newest when empty
+    confirm: str = ""  # the host on which destroy.py may destroy
+
+    @property
+    def removable(self) -> frozenset[str]:
+        return frozenset(filter(None, self.remove.split(",")))
+
+    @property
+    def willing(self) -> frozenset[str]:
+        return frozenset(filter(None, self.oneway.split(",")))
 
 
 def site(inventory: Inventory, host: Host) -> Site:
@@ -40,6 +56,11 @@ def site(inventory: Inventory, host: Host) -> Site:
 
 def run_settings(host: Host) -> RunSettings:
     return build(RunSettings, "", "--data", dict(host.data.dict()), {}, "")
+
+
+def site_settings(host: Host) -> SiteSettings:
+    """What belongs to a host, whatever it carries."""
+    return build(SiteSettings, "", host.name, host.data.dict(), {}, "")
 
 
 @cache
@@ -71,7 +92,7 @@ def _node(root: Path, inventory: Inventory, host: Host) -> Node:
     unknown = unknown_keys(host.name, data, known)
     if unknown:
         raise combined(unknown)
-    settings = build(SiteSettings, "", host.name, data, {}, "")
+    settings = site_settings(host)
     private = _secrets(root, settings.environment)
     services = {
         name: build(tasks()[name].settings, f"{name}_", host.name, data, private, settings.environment)

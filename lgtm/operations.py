@@ -13,17 +13,17 @@ import gevent
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
-from pyinfra.context import ctx_host, ctx_state
+from pyinfra.context import ctx_host
 
+from lgtm import history as past
 from lgtm import remote
 from lgtm.artifacts import Resolved, Store
-from lgtm.errors import LgtmError
 from lgtm.generation import Generation
+from lgtm.history import History
 from lgtm.hoststate import HostState, parse
 from lgtm.plan import Plan
-from lgtm.unit import ACTIVATE
+from lgtm.unit import LIBRARY
 
-LEASE = 900  # seconds a lock lasts beyond the window of its plan
 NONCE = random.token_hex(16)  # makes the digests of secrets useless to whoever reads them later
 
 Step = Generator[FunctionCommand, None, None]
@@ -32,32 +32,34 @@ Step = Generator[FunctionCommand, None, None]
 def support_files() -> dict[str, str]:
     """path → text of the plain files that every host has."""
     units = {name: (remote.SCRIPTS / name).read_text() for name in ("lgtm.target", "lgtm-recover.service")}
-    activate = (remote.SCRIPTS.parent / "activate.sh").read_text()
-    return {ACTIVATE: activate} | {f"/etc/systemd/system/{name}": text for name, text in units.items()}
+    scripts = {name: (remote.SCRIPTS.parent / name).read_text() for name in ("activate.sh", "services.sh")}
+    return {f"{LIBRARY}/{name}": text for name, text in scripts.items()} | {
+        f"/etc/systemd/system/{name}": text for name, text in units.items()
+    }
 
 
 def read(host: Host, generation: Generation) -> HostState:
     """Read the host: one remote command."""
-    return parse(remote.run(host, "read", _read_arguments(generation), NONCE))
+    return parse(remote.run(host, "read", read_arguments(generation), NONCE))
 
 
-def _read_arguments(generation: Generation) -> list[str]:
-    volumes = [volume.path for component in generation.components for volume in component.volumes]
-    return [generation.id, *volumes]
+def history(host: Host) -> History:
+    """Read which generations the host has: one remote command."""
+    return past.parse(remote.run(host, "history"))
 
 
-@operation()
-def lock(plan: Plan, who: str) -> Step:
-    """Take the host's lock; fails when the host is no longer as the plan found it."""
-    arguments = [plan.fingerprint, str(plan.window + LEASE), who, remote.script("read")]
-    yield _script("lock", [*arguments, *_read_arguments(plan.generation)], NONCE)
+def read_arguments(generation: Generation) -> list[str]:
+    """What read.sh is told."""
+    volumes = [(component.user, volume) for component in generation.components for volume in component.volumes]
+    mounts = sorted({volume.mount for _, volume in volumes if volume.mount})
+    return [generation.id, *(f"{user}:{volume.path}" for user, volume in volumes), "--", *mounts]
 
 
 @operation()
 def prepare(plan: Plan) -> Step:
     """Users, data directories, and the plain files that every host has."""
     texts = support_files()
-    paths = [path for path, _ in plan.support]
+    paths = [path for path, _ in reversed(plan.support)]  # activate.sh last: it needs what lies beside it
     volumes = [f"{user}:{volume.mode}:{volume.path}" for user, volume, _ in plan.volumes]
     yield _script("prepare", [*plan.users, "--", *volumes, "--", *paths], _lines(texts[path] for path in paths))
 
@@ -85,18 +87,6 @@ def stage(plan: Plan) -> Step:
     """Write the generation beside the live one; the new binaries check it there."""
     generation = plan.generation
     yield _script("stage", [generation.id, *_validators(generation)], _archive(generation))
-
-
-@operation()
-def activate(plan: Plan, who: str) -> Step:
-    """Switch, with a dead-man timer armed: restart and reload what changed, and await it."""
-    yield _script("switch", [plan.generation.id, str(plan.window), who])
-
-
-@operation()
-def commit(plan: Plan) -> Step:
-    """Stay on the new generation, said over a fresh connection; or go back, if any host of the batch failed."""
-    yield FunctionCommand(_commit, [plan.activates], {})
 
 
 @operation()
@@ -135,20 +125,6 @@ def _deliver(artifact: Resolved, store: Store) -> tuple[str, str]:
 
 def _unpack(host: Host, artifact: Resolved, where: str, digest: str) -> None:
     remote.run(host, "artifact", [artifact.directory, digest, artifact.layout, artifact.name, where])
-
-
-def _commit(activated: bool) -> None:
-    host = ctx_host.get()
-    failed = sorted(host.name for host in ctx_state.get().failed_hosts)
-    if not activated:
-        remote.run(host, "unlock")
-        return
-    if failed:
-        remote.run(host, "revert", [f"{', '.join(failed)} failed"])
-        raise LgtmError(f"{host.name}: went back, since {', '.join(failed)} failed")
-    host.disconnect()
-    host.connect(reason="to commit", raise_exceptions=True)
-    remote.run(host, "commit")
 
 
 def _validators(generation: Generation) -> list[str]:

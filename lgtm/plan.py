@@ -11,6 +11,7 @@ from lgtm.generation import Generation, sha256
 from lgtm.hoststate import HostState, digest, process_name
 
 UNITS = "/etc/systemd/system"
+MARGIN = 30  # seconds that a switch may take beyond activation and verification, before the host goes back by itself
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Plan:
     stops: tuple[str, ...] = ()  # units that no longer belong here
     restarts: tuple[tuple[str, str], ...] = ()  # (service, why), in the order of starting
     reloads: tuple[tuple[str, str], ...] = ()
+    oneway: tuple[str, ...] = ()  # services that take a step which cannot be taken back
 
     @property
     def activates(self) -> bool:
@@ -47,11 +49,15 @@ class Plan:
     def empty(self) -> bool:
         return not (self.lines())
 
-    @property
-    def window(self) -> int:
-        """Seconds that activation and verification may take before the host goes back by itself."""
+    def activation(self, at_most: int) -> int:
+        """Seconds that restarting, reloading and awaiting the services may take."""
         waits = [self.generation.component(service).ready_timeout for service, _ in self.restarts]
-        return 60 + sum(waits) + 20 * len(self.reloads)
+        return min(at_most, 10 + sum(waits) + 20 * len(self.reloads))
+
+    @property
+    def keep(self) -> str:
+        """The services (with commas, or `-`) that a revert must leave as they are: their data cannot go back."""
+        return ",".join(self.oneway) or "-"
 
     def lines(self) -> list[str]:
         """The plan as people read it, a line a step, in the order of the steps."""
@@ -66,14 +72,16 @@ class Plan:
             *(f"file      {path}: {why}" for path, why in self.files),
             *switch,
             *(f"link      {path}: {why}" for path, why in self.links),
-            *(f"stop      {unit}" for unit in self.stops),
+            *(f"stop      {unit}: its data stays" for unit in self.stops),
             *(f"restart   {service}: {why}" for service, why in self.restarts),
             *(f"reload    {service}: {why}" for service, why in self.reloads),
         ]
 
 
-def make(host: str, wanted: Generation, found: HostState, nonce: str, support: Mapping[str, str]) -> Plan:
-    """Compare. `support` is path → text of the plain files that every host has."""
+def make(
+    host: str, wanted: Generation, found: HostState, nonce: str, support: Mapping[str, str], oneway: Iterable[str] = ()
+) -> Plan:
+    """Compare. `support` is path → text of the plain files that every host has; `oneway` as in Plan."""
     restarts = _restarts(wanted, found, nonce)
     return Plan(
         host=host,
@@ -83,14 +91,15 @@ def make(host: str, wanted: Generation, found: HostState, nonce: str, support: M
         volumes=tuple(_volumes(wanted.components, found)),
         artifacts=_artifacts(wanted, found),
         secrets=tuple(_secrets(wanted.components, found, nonce)),
-        stale_secrets=tuple(sorted(found.secrets.keys() - _secret_names(wanted.components))),
+        stale_secrets=tuple(sorted(found.secrets.keys() - _secret_names(wanted.components) - found.named)),
         support=tuple(_differences(found.support, {path: sha256(text) for path, text in support.items()})),
         files=tuple(_files(wanted, found)),
         links=tuple(_links(wanted, found)),
         switch=None if found.current == wanted.id else (found.current, wanted.id),
-        stops=tuple(sorted(_foreign_units(wanted, found))),
+        stops=tuple(sorted(unit_name(service) for service in foreign(wanted, found))),
         restarts=tuple(restarts.items()),
         reloads=tuple(_reloads(wanted, found, restarts)),
+        oneway=tuple(sorted(oneway)),
     )
 
 
@@ -120,6 +129,7 @@ def _volumes(components: Iterable[Component], found: HostState) -> Iterable[tupl
     for component in components:
         for volume in component.volumes:
             state = found.volumes.get(volume.path)
+            wrong = found.wrong.get(volume.path)
             if state is None:
                 yield component.user, volume, "create"
             elif state[2] != "directory":
@@ -128,6 +138,9 @@ def _volumes(components: Iterable[Component], found: HostState) -> Iterable[tupl
                 yield component.user, volume, f"owner {state[0]} → {component.user}:{component.user}"
             elif state[1].zfill(4) != volume.mode:
                 yield component.user, volume, f"mode {state[1]} → {volume.mode}"
+            elif wrong:
+                many = f" and {wrong.many - 1} more" if wrong.many > 1 else ""
+                yield component.user, volume, f"repair {wrong.path} ({wrong.owner}, {wrong.mode}){many}"
 
 
 def _artifacts(wanted: Generation, found: HostState) -> tuple[Resolved, ...]:
@@ -183,10 +196,11 @@ def _links(wanted: Generation, found: HostState) -> Iterable[tuple[str, str]]:
     yield from _differences({path: target for path, target in found.links.items() if target}, want)
 
 
-def _foreign_units(wanted: Generation, found: HostState) -> Iterable[str]:
-    """Links of ours to units that this generation does not have."""
-    known = {unit_name(service) for service in wanted.services} | {"lgtm.target", "lgtm-recover.service"}
-    return {path.rsplit("/", 1)[1] for path, target in found.links.items() if target} - known
+def foreign(wanted: Generation, found: HostState) -> set[str]:
+    """The services whose units are linked on the host, but which this generation does not have."""
+    linked = {path.rsplit("/", 1)[1] for path, target in found.links.items() if target}
+    services = {unit.removeprefix("lgtm-").removesuffix(".service") for unit in linked if unit.startswith("lgtm-")}
+    return services - set(wanted.services) - {"recover"}
 
 
 def _restarts(wanted: Generation, found: HostState, nonce: str) -> dict[str, str]:

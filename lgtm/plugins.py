@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from types import ModuleType
 
+from lgtm.barriers import Barrier
 from lgtm.checks import Check
 from lgtm.component import Component
 from lgtm.errors import Refusal
@@ -40,6 +41,11 @@ class Task:
 @cache
 def tasks() -> dict[str, Task]:
     """Every task module there is, by name. Raises Refusal when two have the same name."""
+    return {name: _task(name, module) for name, module in sorted(_modules().items()) if hasattr(module, "component")}
+
+
+@cache
+def _modules() -> dict[str, ModuleType]:
     import tasks as package
 
     found = {name: import_module(f"tasks.{name}") for _, name, _ in iter_modules(package.__path__)}
@@ -47,7 +53,17 @@ def tasks() -> dict[str, Task]:
         if entry.name in found:
             raise Refusal(f"two task modules are called {entry.name}: {found[entry.name].__file__} and {entry.value}")
         found[entry.name] = entry.load()
-    return {name: _task(name, module) for name, module in sorted(found.items()) if hasattr(module, "component")}
+    return found
+
+
+def amendments() -> list[Callable[[Component, Site], Component]]:
+    """What has something to say about every service's component: the functions `amend` of modules in `tasks`."""
+    return [module.amend for module in _modules().values() if hasattr(module, "amend")]
+
+
+def barriers() -> tuple[Barrier, ...]:
+    """The steps between versions that cannot be taken back: the `BARRIERS` of modules in `tasks`, and of plugins."""
+    return tuple(barrier for module in _modules().values() for barrier in getattr(module, "BARRIERS", ()))
 
 
 def services_of(host: str, groups: Iterable[str]) -> tuple[str, ...]:

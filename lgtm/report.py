@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from lgtm.checks import Result
 from lgtm.generation import Generation
+from lgtm.history import History, Kept
 from lgtm.plan import Plan
 
 COLOURS = {"ok": "green", "unproved": "cyan", "warning": "yellow", "failed": "red"}
@@ -16,15 +18,54 @@ MARKS = {"ok": "✓", "unproved": "○", "warning": "!", "failed": "✗"}
 VERBS = {"create": "green", "install": "green", "start": "green", "remove": "red", "by hand": "yellow"}
 
 
-def plan(value: Plan) -> None:
-    """Print a plan, the same for a dry run and a real one."""
+def plan(value: Plan, well: str = "") -> None:
+    """Print a plan, the same for a dry run and a real one; `well` says why there is nothing to do."""
     if value.empty:
-        _say(f"[{click.style(value.host, bold=True)}] nothing to do: {value.generation.id} is in force")
+        nothing(value.host, well or f"{value.generation.id} is in force")
         return
     _say(f"[{click.style(value.host, bold=True)}] {len(value.lines())} changes")
     for line in value.lines():
         colour = next((colour for word, colour in VERBS.items() if word in line), None)
         _say(f"    {click.style(line, fg=colour)}")
+
+
+def nothing(host: str, why: str) -> None:
+    """Say that a host needs nothing."""
+    _say(f"[{click.style(host, bold=True)}] nothing to do: {why}")
+
+
+def step(host: str, history: History, target: Kept) -> None:
+    """Print what going back to a generation means."""
+    now = history.kept.get(history.current or "")
+    old = now.versions if now else {}
+    _say(f"[{click.style(host, bold=True)}] {history.current or 'nothing'} → {target.id}, {_age(history, target)} old")
+    for service in sorted(old.keys() | target.versions.keys()):
+        before, after = old.get(service, "-"), target.versions.get(service, "-")
+        if before != after:
+            _say(f"    {service} {before} → {after}")
+
+
+def generations(host: str, history: History) -> None:
+    """Print the generations of a host, the newest first, and what was done there."""
+    _say(f"[{click.style(host, bold=True)}] {len(history.kept)} generations, {history.used / 2**20:.0f} MiB "
+         f"in /opt/lgtm, {history.free / 2**20:.0f} MiB free")  # fmt: skip
+    for one in sorted(history.kept.values(), key=lambda one: -one.made):
+        who, came = history.told(one.id)
+        colour = {"in force": "green", "good": None}.get(came, "yellow")
+        versions = ", ".join(f"{service} {version}" for service, version in sorted(one.versions.items()))
+        _say(f"  {click.style(f'{one.id}  {_age(history, one):>9}  {came}', fg=colour)}  by {who}")
+        _say(f"      {versions}")
+    for entry in history.log[-20:]:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry["time"]))
+        _say(f"  {when}  {entry['action']:8} {entry['from']} → {entry['to']}  {entry['outcome']}  ({entry['who']})")
+
+
+def _age(history: History, one: Kept) -> str:
+    seconds = max(0, history.now - one.made)
+    for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {name}"
+    return f"{seconds} s"
 
 
 def differences(generation: Generation, present: Mapping[str, str], paths: Iterable[str]) -> None:
@@ -46,6 +87,7 @@ def checks(results: Sequence[Result]) -> None:
         mark = click.style(MARKS[result.verdict], fg=COLOURS[result.verdict], bold=True)
         found = result.found.splitlines()[0] if result.found else ""
         unproved = click.style("NOT PROVED ", fg="cyan") if result.verdict == "unproved" else ""
+        unproved += "as before this deploy: " if result.before and not result.ok else ""
         _say(f"  {mark} {result.host:12} {result.check.title:58} {unproved}{found}")
         if not result.ok:
             _say(f"      {click.style('→ ' + result.check.remedy, fg=COLOURS[result.verdict])}")

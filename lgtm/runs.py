@@ -1,31 +1,35 @@
-"""The runs: what `deploy.py` and `verify.py` do for each host, in the words of the layers below."""
+"""The runs: what `deploy.py`, `verify.py` and `repair.py` do for each host, in the words of the layers below."""
 
 from __future__ import annotations
 
 import getpass
 import socket
 import time
+from dataclasses import replace
 
+import click
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_state
 
-from lgtm import operations, outcome, preflight, remote, report, verification
+from lgtm import barriers, operations, outcome, plugins, preflight, remote, report, switching, verification
 from lgtm import plan as planning
 from lgtm.artifacts import Store
+from lgtm.checks import Check
 from lgtm.commandline import flag
 from lgtm.declaration import checks_of, generation_of, marked, store
 from lgtm.errors import Exit, LgtmError, combined
 from lgtm.generation import Generation
 from lgtm.inventory import RunSettings, run_settings, site
 from lgtm.plan import Plan
-from lgtm.plugins import tasks
 from lgtm.site import Site
+from lgtm.switching import Switch
 
 
 def deploy(host: Host) -> None:
     """Bring one host to what is declared: look, plan, and enqueue what the plan needs, if anything."""
-    here = site(ctx_state.get().inventory, host)
-    plan = _look(here, host)
+    here, run = site(ctx_state.get().inventory, host), run_settings(host)
+    unlock(host, run)
+    plan = _look(here, host, run)
     report.plan(plan)
     if flag("diff"):
         _show_files(host, plan)
@@ -34,7 +38,7 @@ def deploy(host: Host) -> None:
     if flag("dry"):
         outcome.record(Exit.PENDING)
         return
-    _enqueue(here, plan, _who(run_settings(host)))
+    _enqueue(here, plan, who(run))
 
 
 def verify(host: Host) -> None:
@@ -47,21 +51,44 @@ def verify(host: Host) -> None:
         outcome.record(Exit.FAILED)
 
 
-def _look(here: Site, host: Host) -> Plan:
+def repair(host: Host) -> None:
+    """Mend owners and modes of one host's data, and nothing else."""
+    here, run = site(ctx_state.get().inventory, host), run_settings(host)
     wanted = generation_of(here)
     found = operations.read(host, wanted)
-    findings = preflight.findings(here, wanted, found, int(time.time()))
-    if findings:
-        raise combined(findings)
-    return planning.make(here.here.name, wanted, found, operations.NONCE, operations.support_files())
+    if problems := preflight.volumes(here, wanted, found):
+        raise combined([f"{host.name}: {problem}" for problem in problems])
+    whole = planning.make(host.name, wanted, found, operations.NONCE, {})
+    plan = Plan(host.name, wanted, found.fingerprint, users=whole.users, volumes=whole.volumes)
+    report.plan(plan, "owners and modes are as they should be")
+    if plan.empty:
+        return
+    if flag("dry"):
+        outcome.record(Exit.PENDING)
+        return
+    switching.lock(plan=plan, who=who(run), name="Lock")
+    operations.prepare(plan=plan, name="Owners and modes")
+    switching.commit(activated=False, keep=0, name="Done")
+
+
+def _look(here: Site, host: Host, run: RunSettings) -> Plan:
+    wanted = generation_of(here)
+    found = operations.read(host, wanted)
+    findings = preflight.findings(here, wanted, found, int(time.time()), run.removable)
+    new = {service: artifact.version for service, artifact in wanted.artifacts.items()}
+    steps = barriers.findings(found.runs, new, plugins.barriers(), run.willing)
+    if findings or steps:
+        raise combined(findings + [f"{host.name}: {step}" for step in steps])
+    oneway = barriers.crossed(found.runs, new, plugins.barriers())
+    return planning.make(here.here.name, wanted, found, operations.NONCE, operations.support_files(), oneway)
 
 
 def _enqueue(here: Site, plan: Plan, who: str) -> None:
-    source = store(here.root, here.here.settings)
+    source, settings = store(here.root, here.here.settings), here.here.settings
     _fetch(plan, source)
-    operations.lock(plan=plan, who=who, name="Lock")
+    switching.lock(plan=plan, who=who, name="Lock")
     for service in plan.generation.services:
-        prepare = tasks()[service].prepare
+        prepare = plugins.tasks()[service].prepare
         if prepare:
             prepare(here)
     if plan.users or plan.volumes or plan.support or plan.links:
@@ -73,9 +100,16 @@ def _enqueue(here: Site, plan: Plan, who: str) -> None:
     if plan.stages:
         operations.stage(plan=plan, name="Stage and validate")
     if plan.activates:
-        operations.activate(plan=plan, who=who, name="Activate")
-        operations.call(function=lambda host: _gate(here, host), name="Verify")
-    operations.commit(plan=plan, name="Commit")
+        gate = [(service, check) for service, check in checks_of(here) if not check.slow]
+        patience = max((check.patience for _, check in gate if check.gate != "world"), default=0)
+        switch = Switch(plan.generation.id, plan.activation(settings.activation_max), patience, keep=plan.keep)
+        switching.announce(switch)
+        before: set[str] = set()
+        if plan.switch and plan.switch[0]:
+            operations.call(function=lambda host: before.update(_failing(host, gate)), name="Health before")
+        switching.activate(switch=switch, who=who, name="Activate")
+        operations.call(function=lambda host: _gate(here, host, gate, before), name="Verify")
+    switching.commit(activated=plan.activates, keep=settings.generations_kept, name="Commit")
 
 
 def _fetch(plan: Plan, source: Store) -> None:
@@ -85,13 +119,21 @@ def _fetch(plan: Plan, source: Store) -> None:
             source.local_file(artifact)
 
 
-def _gate(here: Site, host: Host) -> None:
-    """Let the deploy pass only if the host's own checks and its peers' are well."""
-    checks = [(name, check) for name, check in checks_of(here) if not check.slow]
-    results = marked(here, verification.await_all(host, checks))
+def _failing(host: Host, gate: list[tuple[str, Check]]) -> set[str]:
+    """The checks that fail already, before anything is switched."""
+    return {result.check.id for result in verification.ask(host, gate) if not result.ok}
+
+
+def _gate(here: Site, host: Host, gate: list[tuple[str, Check]], before: set[str]) -> None:
+    """Let the deploy pass only if the host's own checks and its peers' are well, but for what was ill before it."""
+    well = [(service, check) for service, check in gate if check.id not in before]
+    ill = [(service, check) for service, check in gate if check.id in before]  # nobody waits for these
+    again = [replace(result, before=True) for result in verification.ask(host, ill)]
+    results = marked(here, [*verification.await_all(host, well), *again])
     failed = [result for result in results if result.verdict == "failed"]
-    if failed:
+    if failed or any(result.before and not result.ok for result in results):
         report.checks(results)
+    if failed:
         sentences = "; ".join(f"{result.check.title}: {result.found}" for result in failed)
         remote.run(host, "revert", [f"verification failed: {failed[0].check.id}"])
         raise LgtmError(f"{host.name}: went back to the generation before: {sentences}")
@@ -103,6 +145,12 @@ def _show_files(host: Host, plan: Plan) -> None:
     report.differences(generation, present, [path for path, _ in plan.files])
 
 
-def _who(run: RunSettings) -> str:
+def unlock(host: Host, run: RunSettings) -> None:
+    """Break a lock that nobody holds any more, if that is asked for."""
+    if run.unlock and not flag("dry") and (said := remote.run(host, "break", [who(run)])):
+        click.echo(f"[{host.name}] {said}", err=True)
+
+
+def who(run: RunSettings) -> str:
     """`anna@laptop` and the message, as one word per part, since it ends up in a line of the lock."""
     return " ".join([f"{getpass.getuser()}@{socket.gethostname()}", *run.message.split()])

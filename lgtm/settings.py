@@ -51,6 +51,7 @@ T = TypeVar("T")
 Duration = Annotated[str, AfterValidator(_duration)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
+AbsolutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")]
 Many = Annotated[tuple[T, ...], Field(strict=False)]
 
 
@@ -102,6 +103,12 @@ class SiteSettings(Settings):
     artifact_mirror: str | None = None  # replaces the upstream address of every artifact
     artifact_fallback: str | None = None  # folder with an index.json, asked last (labs only)
     clock_skew_max: int = 30  # seconds a host's clock may differ from the controller's
+    mounts: Many[
+        AbsolutePath
+    ] = ()  # mount points that data lies on: nothing is written or started while one is missing
+    disk_free_min: Bytes = 256 * 2**20  # bytes that must be free wherever a deploy or a service writes
+    activation_max: int = Field(default=180, ge=10)  # seconds that restarting and awaiting services may take in all
+    generations_kept: int = Field(default=5, ge=2)  # generations that were good and can be gone back to
 
 
 def env_keys(model: type[Settings]) -> dict[str, EnvKey]:

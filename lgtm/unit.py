@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from lgtm.component import SECRETS, Component
+from lgtm.component import SECRETS, Component, unit_name
 
-ACTIVATE = "/usr/local/lib/lgtm/activate.sh"
+LIBRARY = "/usr/local/lib/lgtm"
+ACTIVATE = f"{LIBRARY}/activate.sh"
 
 # `systemd-analyze security` rates this set 1.1. SystemCallErrorNumber matters: without it Go programs are
 # killed at start by the resource calls that they can do without.
@@ -51,8 +52,9 @@ def render(component: Component, artifact: str) -> str:
         "[Unit]",
         f"Description=pyinfra-lgtm: {service}",
         "Wants=network-online.target",
-        "After=network-online.target lgtm-recover.service",
+        f"After={' '.join(('network-online.target', 'lgtm-recover.service', *map(unit_name, component.after)))}",
         "StartLimitIntervalSec=0",
+        *(f"AssertPathIsMountPoint={mount}" for mount in sorted({v.mount for v in component.volumes if v.mount})),
         "",
         "[Service]",
         "Type=exec",

@@ -63,6 +63,7 @@ def component(settings: AlertmanagerSettings, site: Site) -> Component:
         ports=(site.port("alertmanager"),),
         files=_files(settings, site),
         volumes=(Volume(DATA),),
+        backup=(f"{DATA}/silences", f"{DATA}/nflog"),
         secrets=_secrets(settings),
         validators=(
             Validator(("{artifact}/amtool", "check-config", "{etc}/alertmanager.yml")),

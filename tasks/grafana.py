@@ -26,6 +26,7 @@ HOME = "gatewayz-overview"  # the dashboard that people see first
 CONFIG = etc("grafana", "grafana.ini")
 PASSWORD = "admin_password"
 JOURNAL = "journalctl -u lgtm-grafana -n 200"
+BACKUP = ("grafana.db", "grafana.db-wal", "grafana.db-shm", "secret_key", "last_version")
 SHORTEST = 12  # characters of a password
 DEFAULTS = ("admin", "grafana", "password")  # also with digits and signs around them
 
@@ -65,6 +66,7 @@ def component(settings: GrafanaSettings, site: Site) -> Component:
         ports=(site.port("grafana"),),
         files=_files(settings, site),
         volumes=(Volume(DATA),),
+        backup=tuple(f"{DATA}/{name}" for name in BACKUP),
         secrets=(SecretFile(PASSWORD, settings.admin_password),),
         after=tuple(name for name in USES if name in site.here.services),
         ready_timeout=settings.ready_timeout,

@@ -1,2 +1,2 @@
-# Stay on the generation that was switched to.
-exec /usr/local/lib/lgtm/activate.sh commit
+# Stay on the generation that was switched to. Argument: how many good generations to keep.
+exec /usr/local/lib/lgtm/activate.sh commit "$1"

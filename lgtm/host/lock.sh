@@ -1,26 +1,34 @@
-# Take the host's lock, a lease, and make sure that the host is still as it was when the plan was made.
-# Arguments: the plan's fingerprint, lease in seconds, who, the script `read.sh` and its arguments.
-# Standard input is that of `read.sh`. Ends with 4 when somebody else holds the lock.
+# Take the host's lock, and make sure that the host is still as it was when the plan was made.
+# Arguments: the plan's fingerprint (`-`: whatever it is), who, the script `read.sh` and its arguments. Standard input
+# is that of `read.sh`. Ends with 4 when somebody else holds the lock.
 set -u
 umask 022
 fingerprint=$1
-lease=$2
-who=$3
-script=$4
-shift 4
+who=$2
+script=$3
+shift 3
 lock=/run/lgtm/lock
+lease=30 # seconds; renew.sh makes it longer as long as somebody is there
+now=$(date +%s)
 mkdir -p /run/lgtm /opt/lgtm/generations /opt/lgtm/artifacts
 exec 9>/run/lgtm/mutex # the lock is a lease with a name in it; the mutex makes looking and taking one step
 flock 9
-if read -r expires holder 2>/dev/null <"$lock/holder" && [ "$(date +%s)" -lt "$expires" ]; then
-	echo "locked by $holder for another $((expires - $(date +%s))) s" >&2
+if read -r expires holder 2>/dev/null <"$lock/holder" && [ "$now" -lt "$expires" ]; then
+	echo "locked by $holder since $(date -u -r "$lock/since" '+%F %T UTC' 2>/dev/null || echo "?"); it frees itself within $((expires - now)) s of its" \
+		"holder's end, or run with --data unlock=true once you know that this is over" >&2
+	exit 4
+fi
+if [ -e /opt/lgtm/pending ] || [ -e /opt/lgtm/reverting ]; then
+	echo "a switch is under way ($(cat /opt/lgtm/pending /opt/lgtm/reverting 2>/dev/null)); it commits or goes back by itself" >&2
 	exit 4
 fi
 mkdir -p "$lock"
-echo "$(($(date +%s) + lease)) $who" >"$lock/holder"
+touch "$lock/since"
+echo "$((now + lease)) $who" >"$lock/holder"
 exec 9>&-
-now=$(sh -c "$script" read "$@" | grep -v '^~' | sha256sum | cut -c 1-64)
-if [ "$now" != "$fingerprint" ]; then
+[ "$fingerprint" = - ] && exit 0
+found=$(sh -c "$script" read "$@" | grep -v '^~' | sha256sum | cut -c 1-64)
+if [ "$found" != "$fingerprint" ]; then
 	rm -rf "$lock"
 	echo "the host has changed since the plan was made; nothing was written, run again" >&2
 	exit 1

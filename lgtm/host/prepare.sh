@@ -13,7 +13,10 @@ while [ "$1" != -- ]; do
 	user=${1%%:*} rest=${1#*:}
 	mode=${rest%%:*} path=${rest#*:}
 	mkdir -p "$path"
-	chown "$user:$user" "$path"
+	# Only what is wrong is touched, and of that neither content nor the time of it.
+	find "$path" -xdev \( ! -user "$user" -o ! -group "$user" \) -exec chown -h "$user:$user" {} +
+	find "$path" -xdev -mindepth 1 \( -type d ! -perm -u=rwx -o -type f ! -perm -u=rw -o ! -type l -perm -o=w \) \
+		-exec chmod u+rwX,o-w {} +
 	chmod "$mode" "$path"
 	shift
 done

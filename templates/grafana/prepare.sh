@@ -3,7 +3,8 @@
 #   prepare.sh ARTIFACT VERSION CONFIG DATA PASSWORD
 #
 # The key that the database is encrypted with exists and is never changed. A database that another version has run with
-# is backed up, since its migration cannot be undone. The administrator's password is the one in the file PASSWORD.
+# is backed up, since its migration cannot be undone; an older version gets back what it left, if that is still there.
+# The administrator's password is the one in the file PASSWORD.
 set -eu
 umask 077
 artifact=$1
@@ -14,6 +15,7 @@ password=$5
 database=$data/grafana.db
 key=$data/secret_key
 record=$data/last_version # the version whose migrations the database may have seen
+restoring=$data/restoring # the version whose database is being put back
 
 refuse() {
 	printf 'grafana: %s\n' "$1" >&2
@@ -37,12 +39,27 @@ back_up() {
 	last=$(cat "$record" 2>/dev/null) || last=
 	last=${last:-unknown}
 	[ "$last" != "$version" ] || return 0
+	[ ! -s "$restoring" ] || return 0 # what is there is no longer whole, and has been backed up
 	copy=$data/backup/$last.db
 	copied ||
 		refuse "$database could not be backed up to $copy before $version changes it; is $data full? Nothing was changed"
 	printf 'grafana: %s is %s as %s left it\n' "$copy" "$database" "$last"
-	[ ! -s "$data/backup/$version.db" ] ||
-		printf 'grafana: %s is what %s left when it last ran\n' "$data/backup/$version.db" "$version"
+	if older "$version" "$last" && [ -s "$data/backup/$version.db" ]; then printf '%s\n' "$version" | replace "$restoring"; fi
+}
+
+older() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# An older version cannot read what a newer one has migrated.
+put_back() {
+	[ -s "$restoring" ] || return 0
+	copy=$data/backup/$(cat "$restoring").db
+	{ cp "$copy" "$database.part" && sync "$database.part"; } || refuse "$copy could not be put back; is $data full?"
+	for journal in -wal -shm; do
+		rm -f "$database$journal"
+		[ ! -e "$copy$journal" ] || cp "$copy$journal" "$database$journal" || refuse "$copy could not be put back"
+	done
+	mv "$database.part" "$database" && sync && rm "$restoring"
+	printf 'grafana: %s is in force again: what %s left when it last ran\n' "$copy" "$version"
 }
 
 # The database itself comes last: where it is, its journals are.
@@ -69,5 +86,6 @@ set_password() {
 
 keep_key
 back_up
+put_back
 printf '%s\n' "$version" | replace "$record"
 set_password

@@ -173,17 +173,40 @@ def test_the_version_before_finds_what_it_left(used: Machine) -> None:
     used.prepare("13.1.3")
     done = used.prepare("12.4.2")
     assert done.returncode == 0
-    assert f"{used.data}/backup/12.4.2.db is what 12.4.2 left when it last ran" in done.stdout
+    assert f"{used.data}/backup/12.4.2.db is in force again: what 12.4.2 left when it last ran" in done.stdout
     assert used.backups() == {"12.4.2.db": "rows\n", "13.1.3.db": "rows\nmigrated\n"}
+    assert (used.data / "grafana.db").read_text() == "rows\nmigrated\n"  # put back, and migrated by the stand-in
+    assert not (used.data / "restoring").exists()
+
+
+def test_what_an_older_version_left_is_put_back_whole_even_after_an_interruption(used: Machine) -> None:
+    (used.data / "grafana.db-wal").write_text("old journal")
+    used.prepare("13.1.3")
+    (used.data / "grafana.db-wal").write_text("new journal")
+    killed = used.prepare(
+        "12.4.2", {"rm": '#!/bin/sh\n/bin/rm "$@"\ncase $* in *grafana.db-wal) kill -KILL $PPID ;; esac\n'}
+    )
+    assert killed.returncode < 0
+    assert used.prepare("12.4.2").returncode == 0
+    assert (used.data / "grafana.db-wal").read_text() == "old journal"
+    assert used.backups()["13.1.3.db"] == "rows\nmigrated\n" and used.backups()["13.1.3.db-wal"] == "new journal"
+
+
+def test_a_newer_version_goes_on_with_what_is_there(used: Machine) -> None:
+    used.prepare("13.1.3")
+    used.prepare("12.4.2")
+    used.database("newer rows\n")
+    assert used.prepare("13.1.3").returncode == 0
+    assert (used.data / "grafana.db").read_text() == "newer rows\nmigrated\n"
 
 
 def test_a_newer_backup_takes_nothing_of_an_older_one_along(used: Machine) -> None:
     (used.data / "grafana.db-wal").write_text("journal")
     used.prepare("13.1.3")
-    (used.data / "grafana.db-wal").unlink()
     used.prepare("12.4.2")
+    (used.data / "grafana.db-wal").unlink()
     used.prepare("13.1.3")
-    assert used.backups().keys() == {"12.4.2.db", "13.1.3.db"}
+    assert "12.4.2.db" in used.backups() and "12.4.2.db-wal" not in used.backups()
 
 
 def test_a_full_disk_stops_the_start_before_anything_is_changed(used: Machine) -> None:

@@ -16,7 +16,9 @@ from situations import CERTIFICATES, GATEWAYZ, STACK, Situation
 
 from lgtm.checks import Answer, Bad
 from lgtm.errors import Refusal
+from lgtm.plan import MARGIN
 from lgtm.plugins import tasks
+from lgtm.settings import seconds
 from lgtm.site import Site
 from tasks.alerting import ORDERED, AlertingSettings, rule_files
 from tasks.scraping import jobs
@@ -175,6 +177,19 @@ def test_every_alert_can_be_routed_read_and_followed() -> None:
         assert notes.keys() - {"dashboard"} == {"summary", "description", "runbook_url"}, name
         assert notes["runbook_url"].endswith(f"/docs/alerts.md#{name.lower()}")
         assert name == "Watchdog" or notes["dashboard"] in DASHBOARDS
+
+
+def test_what_is_about_the_stack_waits_longer_than_a_deploy_may_take() -> None:
+    site = whole_site()
+    gate = [
+        check for name, one in site.here.services.items() for check in tasks()[name].checks(one, site) if not check.slow
+    ]
+    patience = max(check.patience for check in gate if check.gate != "world")
+    window = site.here.settings.activation_max + patience + MARGIN
+    unhurried = {"Watchdog", "ServiceRestarting", "CertificateExpiring", "CertificateExpiryCritical"}
+    for name, rule in alerts(site).items():
+        if rule["labels"]["component"] == "monitoring" and name not in unhurried:
+            assert seconds(rule["for"]) >= window, name
 
 
 def test_the_documentation_has_a_section_for_every_alert_and_no_other() -> None:

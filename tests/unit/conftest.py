@@ -7,3 +7,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 sys.path += [str(TESTS / "config"), str(TESTS.parent)]
+
+from private import host  # noqa: E402
+
+__all__ = ["host"]

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOUCHES_PYINFRA = {"inventory", "remote", "operations", "verification", "runs", "shields"}
+TOUCHES_PYINFRA = {
+    "inventory",
+    "remote",
+    "operations",
+    "verification",
+    "data",
+    "rollback",
+    "runs",
+    "switching",
+    "shields",
+}
 LONG_MODULES: dict[str, str] = {}  # path → why it may be longer than 250 lines
 LONG_FUNCTIONS = {
     "lgtm/hoststate.py:parse": "one field a line: a table in the form of a call",
@@ -101,16 +111,18 @@ def test_no_path_of_a_persons_machine_is_written_anywhere() -> None:
 def test_every_operation_of_the_runs_has_a_name() -> None:
     operations = {
         node.name
-        for node in ast.parse((ROOT / "lgtm" / "operations.py").read_text()).body
+        for module in ("operations", "switching")
+        for node in ast.parse((ROOT / "lgtm" / f"{module}.py").read_text()).body
         if isinstance(node, ast.FunctionDef) and any("operation" in ast.dump(one) for one in node.decorator_list)
     }
     calls = [
         node
-        for node in ast.walk(ast.parse((ROOT / "lgtm" / "runs.py").read_text()))
+        for run in ("runs", "rollback", "data")
+        for node in ast.walk(ast.parse((ROOT / "lgtm" / f"{run}.py").read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in operations
-        if getattr(node.func.value, "id", "") == "operations"
+        if getattr(node.func.value, "id", "") in ("operations", "switching")
     ]
-    assert len(operations) > 6 and len(calls) > 6
+    assert len(operations) > 7 and len(calls) > 15
     assert [call.lineno for call in calls if "name" not in {word.arg for word in call.keywords}] == []
 
 

@@ -105,6 +105,7 @@ def test_restart_and_reload_files_are_told_apart_and_the_unit_is_a_restart_file(
 
 def test_the_card_tells_the_host_all_it_needs_to_go_back_alone() -> None:
     assert build(BASE).files["services/alpha"].splitlines() == [
+        "version 1.0",
         f"artifact {artifact_path(resolved(BASE))}",
         "ready 5 http://127.0.0.1:9001/ready",
         "restart-file units/lgtm-alpha.service",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
+import re
 import shutil
 import stat
 import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,72 +21,14 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 from examples import NONCE, SUPPORT, build, component, full
+from private import LGTM, WANTED, Private, arguments, deliver, stage
 
 from lgtm.artifacts import Resolved
 from lgtm.generation import Generation
-from lgtm.hoststate import HostState, parse
 from lgtm.plan import make
 
-LGTM = Path(__file__).parents[2] / "lgtm"
 SCRIPTS = sorted((LGTM / "host").glob("*.sh"))
 LOCK, GENERATIONS, ARTIFACTS = "/run/lgtm/lock", "/opt/lgtm/generations", "/opt/lgtm/artifacts"
-
-# A mount namespace in which the places that a host has are new and empty; it lasts as long as its `sleep`.
-# What lies at the mount points of this machine is hidden, never touched.
-PRIVATE = """
-for path in /opt /run; do mount -t tmpfs -o mode=755 private $path; done
-mkdir -p /run/etc/systemd/system && cd /etc
-for name in passwd group shadow gshadow nsswitch.conf os-release hostname login.defs pam.d security ld.so.cache; do
-	[ ! -e $name ] || cp -aL $name /run/etc/
-done
-cd / && mount --bind /run/etc /etc
-mkdir -p /run/lgtm /opt/lgtm/generations /opt/lgtm/artifacts
-echo ready && exec sleep 600
-"""
-
-
-@dataclass(frozen=True)
-class Private:
-    """A host's directories in a namespace of their own, held by the process `pid`."""
-
-    pid: int
-
-    def run(self, name: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        script = (LGTM / "host" / f"{name}.sh").read_text()
-        return self.sh(script, name, *arguments, stdin=f"{stdin}\n")
-
-    def sh(self, script: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        enter = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", "sh", "-c", script, *arguments]
-        return subprocess.run(enter, input=stdin, capture_output=True, text=True, timeout=30)
-
-    def path(self, path: str) -> Path:
-        return Path(f"/proc/{self.pid}/root{path}")
-
-    def read(self, wanted: Generation) -> HostState:
-        ran = self.run("read", *arguments(wanted), stdin=NONCE)
-        assert ran.returncode == 0, ran.stderr
-        return parse(ran.stdout)
-
-
-@pytest.fixture
-def host() -> Iterator[Private]:
-    if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("nsenter")):
-        pytest.skip("needs root, unshare and nsenter for directories of its own")
-    if not shutil.which("ss"):
-        pytest.skip("needs ss, as every host has it")
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", PRIVATE]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout and holder.stderr
-        if holder.stdout.readline() != "ready\n":
-            pytest.skip(f"no mount namespace here: {holder.stderr.read().strip()}")
-        try:
-            yield Private(holder.pid)
-        finally:
-            holder.kill()
-
-
-def arguments(wanted: Generation) -> list[str]:
-    return [wanted.id, *(volume.path for one in wanted.components for volume in one.volumes)]
 
 
 def lines(*texts: str) -> str:
@@ -224,23 +166,6 @@ def test_a_secret_that_others_could_read_is_mended_and_a_stale_one_removed(host:
 # --- staging
 
 
-WANTED = build(full())
-
-
-def archived(wanted: Generation) -> str:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, text in wanted.files.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(text.encode())
-            archive.addfile(info, io.BytesIO(text.encode()))
-    return base64.encodebytes(buffer.getvalue()).decode()
-
-
-def stage(host: Private, *validators: str, wanted: Generation = WANTED) -> subprocess.CompletedProcess[str]:
-    return host.run("stage", wanted.id, *validators, stdin=archived(wanted))
-
-
 def staged_well(host: Private) -> bool:
     found = host.read(WANTED)
     lines_ = make("web1", WANTED, found, NONCE, {}).lines()
@@ -317,21 +242,23 @@ def test_a_validator_that_refuses_is_quoted_and_ends_the_run(host: Private) -> N
 def lock(host: Private, who: str = "anna@one", fingerprint: str = "") -> subprocess.CompletedProcess[str]:
     wanted = fingerprint or host.read(WANTED).fingerprint
     script = (LGTM / "host" / "read.sh").read_text()
-    return host.run("lock", wanted, "60", who, script, *arguments(WANTED), stdin=NONCE)
+    return host.run("lock", wanted, who, script, *arguments(WANTED), stdin=NONCE)
 
 
 def test_a_host_that_has_not_changed_is_locked_for_the_lease(host: Private) -> None:
     ran = lock(host, "anna@one a message")
     assert (ran.returncode, ran.stderr) == (0, "")
     expires, holder = host.path(f"{LOCK}/holder").read_text().rstrip().split(" ", 1)
-    assert holder == "anna@one a message" and 50 < int(expires) - time.time() <= 60
+    assert holder == "anna@one a message" and 20 < int(expires) - time.time() <= 30
 
 
 def test_a_second_lock_ends_with_4_and_names_the_holder(host: Private) -> None:
     lock(host, "anna@one")
     ran = lock(host, "bert@two")
     assert ran.returncode == 4
-    assert ran.stderr.startswith("locked by anna@one for another ")
+    assert re.match(
+        r"locked by anna@one since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; it frees itself within \d+ s", ran.stderr
+    )
     assert "anna@one" in host.path(f"{LOCK}/holder").read_text()
 
 
@@ -380,6 +307,41 @@ def test_the_lock_is_given_back(host: Private) -> None:
     assert lock(host, "bert@two").returncode == 0
 
 
+def test_the_lease_is_made_longer_by_whoever_took_it_alone(host: Private) -> None:
+    lock(host, "anna@one at work")
+    host.path(f"{LOCK}/holder").write_text(f"{int(time.time()) + 5} anna@one at work\n")
+    assert host.run("renew", "bert@two").returncode == 1
+    assert host.run("renew", "anna@one at work").returncode == 0
+    assert int(host.path(f"{LOCK}/holder").read_text().split()[0]) - time.time() > 20
+
+
+def test_a_switch_under_way_is_waited_for_by_name(host: Private) -> None:
+    host.path("/opt/lgtm/pending").write_text("- g1 0 boot deploy - anna@one\n")
+    ran = lock(host, "bert@two", fingerprint="-")
+    assert ran.returncode == 4 and "a switch is under way (- g1 0 boot deploy - anna@one)" in ran.stderr
+
+
+def test_the_lock_of_somebody_who_is_gone_is_broken_and_noted(host: Private) -> None:
+    deliver(host)
+    lock(host, "anna@one")
+    host.path(f"{LOCK}/holder").write_text(f"{int(time.time()) + 2} anna@one\n")
+    ran = host.run("break", "bert@two")
+    assert (ran.returncode, ran.stdout) == (0, "broke the lock of anna@one\n"), ran.stderr
+    assert not host.path(LOCK).exists()
+    entry = json.loads(host.path("/opt/lgtm/log").read_text())
+    assert (entry["who"], entry["action"], entry["outcome"]) == ("bert@two", "unlock", "broke the lock of anna@one")
+
+
+def test_the_lock_of_somebody_at_work_is_not_broken(host: Private) -> None:
+    deliver(host)
+    lock(host, "anna@one")
+    renewing = threading.Timer(2, lambda: host.path(f"{LOCK}/holder").write_text(f"{int(time.time()) + 61} anna@one\n"))
+    renewing.start()
+    ran = host.run("break", "bert@two")
+    assert (ran.returncode, ran.stderr) == (4, "anna@one is still at work here; nothing was broken\n")
+    assert host.path(LOCK).exists()
+
+
 # --- all of them together
 
 
@@ -405,10 +367,14 @@ def test_after_the_scripts_only_the_switch_is_left_to_do(host: Private) -> None:
 def test_a_wrong_owner_is_mended_without_touching_the_data(host: Private) -> None:
     folder = host.path("/opt/data/alpha")
     folder.mkdir(parents=True)
-    (folder / "samples").write_text("precious")
-    before = (folder / "samples").stat()
+    samples = folder / "samples"
+    samples.write_text("precious")
+    samples.chmod(0o406)
+    before = samples.stat().st_mtime_ns
     assert host.run("prepare", "lgtm-alpha", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
-    assert folder.stat().st_uid != 0 and (folder / "samples").stat() == before
+    assert folder.stat().st_uid == samples.stat().st_uid != 0
+    assert (samples.stat().st_mtime_ns, stat.S_IMODE(samples.stat().st_mode)) == (before, 0o604)
+    assert samples.read_text() == "precious"
 
 
 class Asked(BaseHTTPRequestHandler):

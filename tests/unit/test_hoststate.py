@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lgtm.errors import LgtmError
-from lgtm.hoststate import HostState, Process, SecretState, digest, fingerprint, parse, process_name
+from lgtm.hoststate import HostState, Process, Room, SecretState, Wrong, digest, fingerprint, parse, process_name
 from lgtm.secrets import Secret
 
 READ = Path(__file__).parents[2] / "lgtm" / "host" / "read.sh"
@@ -20,8 +20,7 @@ os|debian|12|x86_64
 ~now|1700000000|4a4d-boot
 lacks|ss
 current|g1
-pending|- g1 1700000100 4a4d-boot anna@laptop
-~lock|1700000900 anna@laptop a message
+pending|- g1 1700000100 4a4d-boot deploy - anna@laptop
 file|g1|l|777|0:0|etc/prometheus/planted
 file|g1|d|700|0:0|etc/prometheus/rules
 mode|g1|644|0:0|order
@@ -36,6 +35,12 @@ link|/etc/systemd/system/lgtm.target|
 artifact|prometheus-3.13.3-0123456789ab
 user|lgtm-mimir
 volume|/data/mimir|lgtm-mimir:lgtm-mimir|750|directory
+wrong|/data/mimir|root:root|600|tsdb/wal|12
+~room|/data/mimir|/data|1000|rw|77
+~room|/data/loki|/|2000|ro|-
+unmounted|/data
+named|prometheus/token
+runs|prometheus|3.13.3
 ~secret|prometheus/token|600:root|ee|fresh
 ~secret|redis_exporter/passwords|644:nobody|ff|
 unit|prometheus|active|/opt/lgtm/artifacts/prometheus-3.13.3-0123456789ab/prometheus
@@ -46,7 +51,6 @@ started|prometheus|11|units/lgtm-prometheus.service
 loaded|prometheus|22|etc/prometheus/prometheus.yml
 ~listen|127.0.0.1:9090|users:(("prometheus",pid=42,fd=7))
 ~listen|[::]:22|
-~free|1000|2000
 """.replace("|", "\t")
 
 
@@ -57,13 +61,12 @@ def found() -> HostState:
 
 def test_it_says_what_the_host_is(found: HostState) -> None:
     assert (found.os, found.arch, found.now, found.lacks) == ("debian 12", "amd64", 1700000000, {"ss"})
-    assert found.free == (1000, 2000)
 
 
 def test_it_says_what_is_in_force_and_under_way(found: HostState) -> None:
     assert found.current == "g1"
-    assert found.pending == "- g1 1700000100 4a4d-boot anna@laptop"
-    assert found.holder == "1700000900 anna@laptop a message"
+    assert found.pending == "- g1 1700000100 4a4d-boot deploy - anna@laptop"
+    assert found.runs == {"prometheus": "3.13.3"}
 
 
 def test_files_are_known_by_their_sum_and_odd_ones_by_type_owner_or_mode(found: HostState) -> None:
@@ -85,6 +88,12 @@ def test_a_plain_file_is_a_link_to_nothing(found: HostState) -> None:
 def test_artifacts_users_and_volumes_are_listed(found: HostState) -> None:
     assert found.artifacts == {"prometheus-3.13.3-0123456789ab"} and found.users == {"lgtm-mimir"}
     assert found.volumes == {"/data/mimir": ("lgtm-mimir:lgtm-mimir", "750", "directory")}
+
+
+def test_volumes_come_with_what_is_wrong_below_them_and_where_they_lie(found: HostState) -> None:
+    assert found.wrong == {"/data/mimir": Wrong(12, "root:root", "600", "tsdb/wal")}
+    assert found.rooms == {"/data/mimir": Room("/data", 1000, False, 77), "/data/loki": Room("/", 2000, True, None)}
+    assert found.unmounted == {"/data"} and found.named == {"prometheus/token"}
 
 
 def test_a_secret_is_fresh_when_the_running_process_has_it(found: HostState) -> None:
@@ -141,10 +150,10 @@ def test_a_secrets_digest_tells_nothing_without_the_nonce() -> None:
 @pytest.mark.skipif(not shutil.which("ss"), reason="this machine has no ss")
 def test_the_real_script_prints_what_parse_reads() -> None:
     ran = subprocess.run(
-        ["sh", "-c", READ.read_text(), "read", "g0", "/tmp"],
+        ["sh", "-c", READ.read_text(), "read", "g0", "root:/tmp", "--", "/tmp/nothing"],
         input="n0nce\n", capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
     here = parse(ran.stdout)
     assert here.now > 1_700_000_000 and here.os.split()[0]
     assert here.volumes["/tmp"] == ("root:root", "1777", "directory")
-    assert len(here.free) in (1, 2)
+    assert here.rooms["/tmp"].free > 0 and here.unmounted == {"/tmp/nothing"}

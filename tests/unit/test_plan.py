@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lgtm.component import Component, ConfigFile, Port, SecretFile, Unit, Volume
 from lgtm.generation import Generation, sha256
-from lgtm.hoststate import HostState, Process, SecretState, digest
+from lgtm.hoststate import HostState, Process, SecretState, Wrong, digest
 from lgtm.plan import UNITS, Plan, foreign_listeners, make
 from lgtm.secrets import Secret
 
@@ -42,6 +42,7 @@ def _prepare(todo: Plan, found: HostState) -> HostState:
         found,
         users=found.users | set(todo.users),
         volumes={**found.volumes, **volumes},
+        wrong={path: state for path, state in found.wrong.items() if path not in volumes},
         support={**found.support, **{path: sha256(SUPPORT[path]) for path, _ in todo.support}},
         links={**found.links, **(links(()) if todo.links else {})},
         artifacts=found.artifacts | {artifact.directory for artifact in todo.artifacts},
@@ -277,6 +278,14 @@ DRIFT: dict[str, tuple[HostState, list[str]]] = {
         replace(HERE, volumes={"/data/alpha": ("lgtm-alpha:lgtm-alpha", "755", "directory")}),
         ["volume    /data/alpha: mode 755 → 0750"],
     ),
+    "a wrong owner below": (
+        replace(HERE, wrong={"/data/alpha": Wrong(1, "root:root", "600", "wal/1")}),
+        ["volume    /data/alpha: repair wal/1 (root:root, 600)"],
+    ),
+    "many wrong owners below": (
+        replace(HERE, wrong={"/data/alpha": Wrong(12, "root:root", "600", "wal/1")}),
+        ["volume    /data/alpha: repair wal/1 (root:root, 600) and 11 more"],
+    ),
     "a file for a volume": (
         replace(HERE, volumes={"/data/alpha": ("lgtm-alpha:lgtm-alpha", "750", "regular file")}),
         ["volume    /data/alpha: is a regular file, not a directory"],
@@ -298,6 +307,10 @@ DRIFT: dict[str, tuple[HostState, list[str]]] = {
     "a secret of nobody": (
         replace(HERE, secrets={**HERE.secrets, "gone/key": SecretState("600:root", "0", False)}),
         ["secret    gone/key: remove"],
+    ),
+    "a secret of nobody that another generation may need": (
+        replace(HERE, secrets={**HERE.secrets, "gone/key": SecretState("600:root", "0", False)}, named={"gone/key"}),
+        [],
     ),
     "a changed support file": (
         replace(HERE, support={**HERE.support, f"{UNITS}/lgtm.target": "0"}),
@@ -330,7 +343,7 @@ DRIFT: dict[str, tuple[HostState, list[str]]] = {
     "not started at boot": (replace(HERE, links=without(HERE.links, BOOT)), [f"link      {BOOT}: create"]),
     "a service too many": (
         replace(HERE, links={**HERE.links, f"{UNITS}/lgtm-gone.service": "x"}),
-        ["stop      lgtm-gone.service"],
+        ["stop      lgtm-gone.service: its data stays"],
     ),
     "a service never started": (replace(HERE, processes={}), ["restart   alpha: start"]),
     "a stopped service": (process("inactive"), ["restart   alpha: is inactive"]),
@@ -417,8 +430,9 @@ def test_a_rotated_secret_switches_no_generation_and_shows_nothing_of_itself() -
 
 def test_the_window_is_long_enough_for_every_service_that_restarts() -> None:
     wanted = build(component("alpha", ready_timeout=100), component("beta", ready_timeout=30))
-    assert plan(wanted, HostState()).window >= 130
-    assert plan(wanted, converged(wanted)).window == 60
+    assert plan(wanted, HostState()).activation(600) >= 130
+    assert plan(wanted, HostState()).activation(100) == 100
+    assert plan(wanted, converged(wanted)).activation(600) == 10
 
 
 def test_the_plan_carries_the_fingerprint_it_was_made_from() -> None:

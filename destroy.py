@@ -1,0 +1,7 @@
+"""Destroy the data of a service that has left a host: `pyinfra inventories/prod.py --limit HOST destroy.py …`."""
+
+from pyinfra import host
+
+from lgtm import data
+
+data.destroy(host)

@@ -1,0 +1,81 @@
+"""Steps between versions that cannot be taken back, or not taken at once: what data one version can read of another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """From version `since` on (and before `until`), a service writes data that no version before `below` can read.
+
+    `saved`: the service's own start keeps a copy of the data before the step, and puts it back on the way back; then
+    the step is free. `through`: a version that a step over `since` must not jump over.
+    """
+
+    service: str
+    since: str
+    reason: str
+    below: str = ""  # the same as `since` when empty
+    until: str = ""  # for ever when empty
+    saved: bool = False
+    through: str = ""
+
+
+def findings(
+    old: Mapping[str, str], new: Mapping[str, str], barriers: Iterable[Barrier], oneway: Collection[str] = ()
+) -> list[str]:
+    """Why a host must not go from some versions (service → version) to others; a sentence for each reason.
+
+    `oneway` names the services for which somebody has said that there need be no way back.
+    """
+    found = []
+    for barrier in barriers:
+        service = barrier.service
+        if service not in old or service not in new or barrier.saved:
+            continue
+        step = f"{service} {old[service]} → {new[service]}"
+        before, after = number(old[service]), number(new[service])
+        since, below = number(barrier.since), number(barrier.below or barrier.since)
+        writes = since <= before and not (barrier.until and before >= number(barrier.until))
+        will_write = since <= after and not (barrier.until and after >= number(barrier.until))
+        if barrier.through:
+            if before < number(barrier.through) and after >= since:
+                found.append(f"{step}: {barrier.reason}; deploy {barrier.through} first")
+        elif writes and after < below:
+            found.append(f"{step}: {barrier.reason}, so there is no way back; go forward, or restore a backup")
+        elif before < below and will_write and service not in oneway:
+            found.append(
+                f"{step}: {barrier.reason}, so there is no way back after it; "
+                f"say --data oneway={service} if that is what you want"
+            )
+    return found
+
+
+def crossed(old: Mapping[str, str], new: Mapping[str, str], barriers: Iterable[Barrier]) -> set[str]:
+    """The services that take a step, from some versions to others, after which there is no way back."""
+    every = tuple(barriers)
+    return {
+        service
+        for service in old.keys() & new.keys()
+        if findings({service: new[service]}, {service: old[service]}, every)
+    }
+
+
+def periods(old: Collection[str], new: Collection[str], today: str) -> list[str]:
+    """Why a host must not lose periods of Loki's schema. Each is `2025-01-01 tsdb v13`; today is a day like that."""
+    return [
+        f"loki: logs are written with the schema period of {period.split()[0]} ({period.partition(' ')[2]}), "
+        "which that generation does not know; they could not be read any more"
+        for period in sorted(set(old) - set(new))
+        if period.split()[0] <= today
+    ]
+
+
+def number(version: str) -> tuple[int, ...]:
+    """`"v2.11.0+standin"` → (2, 11, 0); what follows the numbers does not count."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    parts = [int(part) for part in found[1].split(".")] if found else []
+    return tuple((*parts, 0, 0, 0)[:3])

@@ -1,0 +1,31 @@
+# Copy what has no other source of truth (`backup` in a service's card) to /data/backup/<service>/<time>.tar.
+# Arguments: who, how many copies of each to keep, and the services (none: all that have something to copy).
+# A service is stopped for the moment of its copy, which is whole before it has its name.
+set -u
+umask 077
+. /usr/local/lib/lgtm/services.sh
+trap 'rm -rf /run/lgtm/lock' EXIT
+who=$1 keep=$2 code=0
+shift 2
+[ $# -gt 0 ] || for service in $(order); do [ -z "$(card "$service" backup)" ] || set -- "$@" "$service"; done
+for service in "$@"; do
+	folder=/data/backup/$service
+	copy=$folder/$(date -u +%Y%m%dT%H%M%SZ).tar
+	mkdir -p "$folder"
+	rm -f "$folder"/*.part
+	systemctl stop "$(unit "$service")"
+	card "$service" backup | while read -r path; do [ ! -e "$path" ] || echo "${path#/}"; done >"$folder/list.part"
+	tar -c -f "$copy.part" -C / -T "$folder/list.part" && sync "$copy.part" && mv "$copy.part" "$copy"
+	done=$?
+	rm -f "$folder"/*.part
+	systemctl start "$(unit "$service")" && await "$service" || code=1
+	if [ $done -ne 0 ]; then
+		fail "$service could not be copied to $copy; is /data full?"
+		code=1
+		continue
+	fi
+	find "$folder" -name '2*.tar' | sort | head -n "-$keep" | xargs -r rm -f
+	/usr/local/lib/lgtm/activate.sh audit backup - - "$copy" "$who"
+	say "$service: $copy, $(stat -c %s "$copy") bytes"
+done
+exit $code

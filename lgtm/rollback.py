@@ -1,0 +1,54 @@
+"""Going back: what `rollback.py` does for each host. It reads no service's settings: they may be what is broken."""
+
+from __future__ import annotations
+
+import time
+
+from pyinfra.api.host import Host
+
+from lgtm import barriers, operations, outcome, plugins, report, switching
+from lgtm.commandline import flag
+from lgtm.errors import Exit, Refusal, combined
+from lgtm.history import History, Kept
+from lgtm.inventory import run_settings, site_settings
+from lgtm.runs import unlock, who
+from lgtm.switching import Switch
+
+
+def rollback(host: Host) -> None:
+    """Take one host back to the last good generation, or to the one that is named; or show what there is."""
+    run, settings = run_settings(host), site_settings(host)
+    unlock(host, run)
+    history = operations.history(host)
+    if run.list:
+        report.generations(host.name, history)
+        return
+    try:
+        target = history.target(run.to)
+    except Refusal as refusal:
+        raise Refusal(f"{host.name}: {refusal}") from None
+    if target.id == history.current:
+        report.nothing(host.name, f"{target.id} is in force")
+        return
+    _refuse(host, history, target, run.willing)
+    report.step(host.name, history, target)
+    if flag("dry"):
+        outcome.record(Exit.PENDING)
+        return
+    switch = Switch(target.id, min(settings.activation_max, 10 + target.patience), 0, "rollback")
+    switching.announce(switch)
+    switching.lock(who=who(run), name="Lock")
+    switching.activate(switch=switch, who=who(run), name="Activate")
+    switching.commit(activated=True, keep=settings.generations_kept, name="Commit")
+
+
+def _refuse(host: Host, history: History, target: Kept, willing: frozenset[str]) -> None:
+    """Raise Refusal when the data that lies there could not be read any more."""
+    now = history.kept.get(history.current or "")
+    if now is None:
+        return
+    today = time.strftime("%Y-%m-%d", time.gmtime(history.now))
+    problems = barriers.findings(now.versions, target.versions, plugins.barriers(), willing)
+    problems += barriers.periods(now.periods, target.periods, today) if "loki" in target.versions else []
+    if problems:
+        raise combined([f"{host.name}: {problem}" for problem in problems])

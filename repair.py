@@ -1,0 +1,7 @@
+"""Mend owners and modes of the data, and nothing else: `pyinfra inventories/prod.py repair.py`."""
+
+from pyinfra import host
+
+from lgtm import runs
+
+runs.repair(host)

@@ -1,0 +1,7 @@
+"""Put a copy back in force: `pyinfra inventories/prod.py restore.py --data service=grafana`."""
+
+from pyinfra import host
+
+from lgtm import data
+
+data.restore(host)
