@@ -1,4 +1,4 @@
-"""Cold, no-op, rule change and dry run of four services on one lab host, beside a reference and a floor.
+"""Cold, no-op, rule change, dry run and rollback of four services on one lab host, beside a reference and a floor.
 
 `python -m bench [--rounds N]`. The reference is an Ansible collection doing the same on the same kind of host.
 Remote commands are counted by the host's own sshd.
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 INVENTORY = "bench/inventories/lab.py"
 REFERENCE = {"cold": 110.0, "no-op": 39.0, "rule change": 43.8, "dry run": 35.3}  # seconds
-TARGET = {"cold": 10.0, "no-op": 1.5, "rule change": 3.0}
+TARGET = {"cold": 10.0, "no-op": 1.5, "rule change": 3.0, "rollback": 3.0}
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def main() -> None:
         "no-op": lambda _: _deploy(host),
         "dry run": lambda _: _deploy(host, "--dry"),
         "rule change": lambda n: _deploy(host, "--data", f"prometheus_target_down_for={n + 6}m"),
+        "rollback": lambda n: _rollback(host, n),
     }
     floor = _floor(host)
     print(f"floor: pyinfra's own start {floor[0]:.2f} s, ssh login and one command {floor[1]:.2f} s\n")
@@ -63,11 +64,13 @@ def main() -> None:
 def _row(name: str, samples: list[Sample]) -> None:
     times = sorted(sample.seconds for sample in samples)
     median = statistics.median(times)
-    ratio = REFERENCE[name] / median
+    reference = (
+        f"{REFERENCE[name]:10.1f} {REFERENCE[name] / median:5.0f}×" if name in REFERENCE else f"{'–':>10} {'–':>6}"
+    )
     target = f"≤ {TARGET[name]} s: {'met' if median <= TARGET[name] else 'MISSED'}" if name in TARGET else ""
     print(
         f"{name:12} {median:9.2f} {times[0]:6.2f}–{times[-1]:<6.2f} {samples[-1].commands:9} {samples[-1].uploads:8} "
-        f"{REFERENCE[name]:10.1f} {ratio:5.0f}×  {target}",
+        f"{reference}  {target}",
         flush=True,
     )
 
@@ -77,10 +80,16 @@ def _cold(lab: Lab, host: Host) -> Sample:
     return _deploy(host)
 
 
-def _deploy(host: Host, *flags: str) -> Sample:
+def _rollback(host: Host, number: int) -> Sample:
+    """Of a configuration: one rule, which was changed just before."""
+    _deploy(host, "--data", f"prometheus_target_down_for={number + 31}m")
+    return _deploy(host, script="rollback.py")
+
+
+def _deploy(host: Host, *flags: str, script: str = "deploy.py") -> Sample:
     before = host.sessions("command"), host.sessions("subsystem 'sftp'")
     start = time.monotonic()
-    done = _run(PYINFRA, "-y", INVENTORY, "deploy.py", *flags)
+    done = _run(PYINFRA, "-y", INVENTORY, script, *flags)
     seconds = time.monotonic() - start
     if done.returncode not in (0, 2):
         raise SystemExit(done.stderr)

@@ -1,0 +1,166 @@
+"""What breaks on the host while it switches: it ends wholly on the old generation, and the operator is told why."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from faults import FULL, deploying, heals, killed_at, switching, until, whole
+from harness import Site, current, pids, sh
+
+from lab.machines import Host
+
+FULL_ONLY = pytest.mark.skipif(not FULL, reason="waits for a whole window; make faults")
+GENERATIONS = "/opt/lgtm/generations"
+# For as long as a switch is under way, node_exporter does not come to answer anything; but for the process $old.
+STOPPED = """
+pid() { systemctl show -P MainPID lgtm-node_exporter; }
+until [ -e /opt/lgtm/pending ]; do sleep 0.02; done
+while [ -e /opt/lgtm/pending ]; do
+    case $(pid):$(readlink /proc/$(pid)/exe) in "$old":*) ;; */node_exporter) kill -STOP $(pid) ;; esac
+    sleep 0.05
+done
+"""
+CHANGE = {"node_exporter_log_level": "debug"}
+
+
+@pytest.fixture(scope="module")
+def services() -> tuple[str, ...]:
+    return "prometheus", "node_exporter"
+
+
+@pytest.fixture
+def old(converged: Site, host: Host) -> str:
+    """The generation that the host is on before, with everything well."""
+    run = converged.deploy("--data", "unlock=true")
+    assert run.code == 0, run.text
+    whole(host)
+    return current(host)
+
+
+def back(host: Host, old: str) -> None:
+    assert until(lambda: not switching(host), 60)
+    assert current(host) == old
+    whole(host)
+    assert sh(host, "test -e /run/lgtm/lock || echo free") == "free"
+
+
+def test_a_reboot_within_the_window(converged: Site, host: Host, old: str) -> None:
+    assert killed_at(converged, "Verify", **CHANGE)
+    assert current(host) != old
+    host.reboot()
+    ready = "curl -sf 127.0.0.1:9090/-/ready && curl -sf 127.0.0.1:9100/"
+    sh(host, f"for i in $(seq 100); do {ready} >/dev/null && break; sleep 0.2; done; true")
+    back(host, old)
+    assert "the host was rebooted before the switch was committed" in sh(host, "tail -n 1 /opt/lgtm/log")
+    heals(converged, host, old, **CHANGE)
+
+
+def test_a_binary_that_exits_at_once(converged: Site, host: Host, old: str) -> None:
+    run = converged.deploy(node_exporter_log_level="loud")
+    assert run.code == 1, run.text
+    assert "node_exporter starts and ends again and again; its last words:" in run.text
+    assert f"reverted to {old} (activation failed)" in run.text
+    back(host, old)
+
+
+def test_a_service_that_never_becomes_ready(converged: Site, host: Host, old: str) -> None:
+    sh(host, f"systemd-run --quiet --collect sh -c 'old={pids(host)['node_exporter']}; {STOPPED}'")
+    run = converged.deploy(node_exporter_ready_timeout=3, **CHANGE)
+    assert run.code == 1, run.text
+    assert re.search(r"node_exporter was not ready in time, 3 s .*http://127.0.0.1:9100/.*its last words:", run.text), (
+        run.text
+    )
+    assert f"reverted to {old}" in run.text
+    back(host, old)
+
+
+def test_a_configuration_that_passes_its_validator_and_fails_at_run_time(converged: Site, host: Host, old: str) -> None:
+    run = converged.deploy(prometheus_retention_size="1", prometheus_http_port=22022, prometheus_exposed=True,
+                           private_address="198.18.0.99")  # fmt: skip
+    assert run.code == 1, run.text
+    assert "cannot assign requested address" in run.text and "prometheus starts and ends again" in run.text
+    back(host, old)
+
+
+def test_a_disk_that_is_full_while_staging(converged: Site, host: Host, old: str) -> None:
+    sh(host, f"cp -a {GENERATIONS} /opt/keep && mount -t tmpfs -o size=8M,mode=755 tmpfs {GENERATIONS}")
+    almost_all = "$(($(df --output=avail -B1 . | tail -n 1) - 16384))"
+    try:
+        sh(host, f"cd {GENERATIONS} && cp -a /opt/keep/. . && head -c {almost_all} /dev/zero >filler")
+        run = converged.deploy(prometheus_disk_free_low=0.31)
+        assert run.code == 1, run.text
+        assert "No space left on device" in run.text
+        assert current(host) == old
+    finally:
+        sh(host, f"umount {GENERATIONS} && rm -rf /opt/keep")
+    back(host, old)
+    heals(converged, host, old, **CHANGE)
+
+
+@pytest.mark.parametrize(
+    ("plant", "mend", "code", "said"),
+    [
+        ("mv /data/prometheus /data/aside && ln -s /data/aside /data/prometheus",
+         "rm /data/prometheus && mv /data/aside /data/prometheus", 3,
+         "/data/prometheus is a symbolic link, not a directory; move it away"),
+        ("mkdir /opt/lgtm/current.new", "rm -rf /opt/lgtm/current.new", 0, ""),
+        ("mkdir -p /opt/lgtm/generations/forward.part && ln -s /etc /opt/lgtm/generations/g.part",
+         "rm -rf /opt/lgtm/generations/*.part", 0, ""),
+        ("rm /opt/lgtm/current && ln -s generations/g0 /opt/lgtm/current", "true", 0, ""),
+        ("rm /opt/lgtm/current && cp -a /opt/lgtm/generations/$(cat /opt/lgtm/good | tail -n 1) /opt/lgtm/current",
+         "rm -rf /opt/lgtm/current && ln -s generations/$(tail -n 1 /opt/lgtm/good) /opt/lgtm/current", 3,
+         "/opt/lgtm/current is a directory, not a link; move it away"),
+    ],
+    ids=["a link for data", "a folder for the next link", "leftovers", "a link to nothing", "a folder for current"],
+)  # fmt: skip
+def test_something_planted_where_a_managed_path_should_be(
+    converged: Site, host: Host, old: str, plant: str, mend: str, code: int, said: str
+) -> None:
+    sh(host, plant)
+    try:
+        run = converged.deploy(**CHANGE)
+        assert run.code == code, run.text
+        assert said in run.text
+        assert sh(host, "ls -d /etc/passwd") == "/etc/passwd"
+    finally:
+        sh(host, mend)
+    run = converged.deploy()
+    assert run.code == 0, run.text
+    whole(host)
+
+
+@FULL_ONLY
+def test_the_network_is_cut_within_the_window(converged: Site, host: Host, old: str) -> None:
+    with deploying(converged, **CHANGE) as controller:
+        assert controller.stdout
+        for line in controller.stdout:
+            if "Starting operation: Verify" in line:
+                sh(host, "ip link set host0 down")
+                break
+        assert until(lambda: not switching(host), 300)
+        assert current(host) == old
+        sh(host, "networkctl up host0 || ip link set host0 up")
+        said = controller.stdout.read()
+        assert controller.wait(700) == 1, said
+    back(host, old)
+    assert "nobody committed within" in sh(host, "tail -n 1 /opt/lgtm/log")
+
+
+def test_what_was_ill_before_is_told_and_does_not_stop_a_deploy(converged: Site, host: Host, old: str) -> None:
+    sh(host, "pkill -STOP -x node_exporter")
+    try:
+        run = converged.deploy(prometheus_log_level="warn")
+        assert run.code == 0, run.text
+        assert re.search(r"! lab\d +node_exporter is ready +as before this deploy: ", run.text), run.text
+        assert current(host) != old
+    finally:
+        sh(host, "pkill -CONT -x node_exporter")
+
+
+def test_what_becomes_ill_by_a_deploy_takes_it_back(converged: Site, host: Host, old: str) -> None:
+    sh(host, f"systemd-run --quiet --collect sh -c 'old=; {STOPPED} pkill -CONT -x node_exporter'")
+    run = converged.deploy(prometheus_log_level="error", node_exporter_ready_timeout=5)
+    assert run.code == 1, run.text
+    assert "went back to the generation before: node_exporter is ready: " in run.text, run.text
+    back(host, old)

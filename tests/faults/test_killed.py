@@ -1,0 +1,79 @@
+"""The controller is killed: whenever that is, the host ends wholly on one generation, and the next run converges."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from faults import FULL, another_build, heals, killed_after, killed_at, switching, until, whole
+from harness import Site, current, sh
+
+from lab.machines import Host
+
+STEPS = (
+    "Lock", "Artifacts", "Secrets", "Stage and validate", "Health before", "Activate", "Verify", "Commit",
+)  # fmt: skip
+BOUNDED = ("Stage and validate", "Activate", "Commit")
+SEED = random.SystemRandom().randrange(10**6)
+RANDOM = 30 if FULL else 2
+LASTS = 6.0  # seconds, about as long as such a deploy takes
+
+
+@pytest.fixture(scope="module")
+def services() -> tuple[str, ...]:
+    return "prometheus", "node_exporter"
+
+
+@pytest.fixture(scope="module")
+def binaries(converged: Site, host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """node_exporter's next version; made of the one that the host has."""
+    folder = tmp_path_factory.mktemp("binaries")
+    source = folder / "as-it-is"
+    path = sh(host, "readlink /proc/$(systemctl show -P MainPID lgtm-node_exporter)/exe")
+    pid = host._group.init()
+    source.write_bytes(Path(f"/proc/{pid}/root{path}").read_bytes())
+    source.chmod(0o755)
+    return another_build(folder / "next", source, "1.11.9")
+
+
+@pytest.fixture
+def step(converged: Site, host: Host, binaries: Path) -> str:
+    """The host is as it was before; the deploy to come changes a version and a configuration."""
+    converged.env.pop("LGTM_BINARIES", None)
+    run = converged.deploy("--data", "unlock=true")
+    assert run.code == 0, run.text
+    converged.env["LGTM_BINARIES"] = str(binaries)
+    return current(host)
+
+
+CHANGE = {"prometheus_disk_free_low": 0.2}
+
+
+@pytest.mark.parametrize("name", STEPS if FULL else BOUNDED)
+def test_killed_at_a_step(converged: Site, host: Host, step: str, name: str) -> None:
+    if not killed_at(converged, name, **CHANGE):
+        pytest.skip(f"this deploy has no step called {name}")
+    whole(host)
+    heals(converged, host, step, **CHANGE)
+
+
+@pytest.mark.parametrize("number", range(RANDOM))
+def test_killed_at_a_random_moment(converged: Site, host: Host, step: str, number: int) -> None:
+    moment = random.Random(SEED * 100 + number).uniform(0.5, LASTS)
+    print(f"seed {SEED}, moment {moment:.2f} s")
+    if not killed_after(converged, moment, **CHANGE):
+        pytest.skip("the deploy was quicker")
+    whole(host)
+    heals(converged, host, step, **CHANGE)
+
+
+@pytest.mark.skipif(not FULL, reason="waits for a whole window; make faults")
+def test_nobody_comes_back_and_the_host_goes_back_within_the_window(converged: Site, host: Host, step: str) -> None:
+    assert killed_at(converged, "Verify", **CHANGE)
+    assert current(host) != step
+    assert until(lambda: not switching(host), 300)
+    assert current(host) == step
+    whole(host)
+    assert "nobody committed within" in sh(host, "tail -n 1 /opt/lgtm/log")
+    heals(converged, host, step, **CHANGE)
