@@ -178,7 +178,12 @@ prune() { # how many good generations to keep; also kept: what was just left, so
 
 recover() { # the services themselves are started by lgtm.target, after this
 	alone
-	rm -f "$root/committed"
+	if [ -e "$root/committed" ]; then # decided, and cut off before it was noted
+		recall committed
+		note "$to"
+		audit "$action" "$from" "$to" "committed, and rebooted" "$who"
+		rm -f "$root/committed"
+	fi
 	[ -e "$root/reverting" ] || decide reverting || return 0
 	recall reverting
 	forward && point "$from" && link

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from pyinfra.api.arguments import all_global_arguments
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
@@ -22,6 +24,9 @@ from lgtm.site import Node, Site
 FRAMEWORK_KEYS = {name for name, _ in all_global_arguments()} | set(connector_data_meta)
 
 
+Word = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$")]  # goes into paths on a host
+
+
 class RunSettings(Settings):
     """What a person may say of one run with `--data`; it changes no host's declaration."""
 
@@ -30,10 +35,10 @@ class RunSettings(Settings):
     unlock: bool = False  # break the lock of a run that is over, and take back what it left half done
     remove: str = ""  # services, with commas, that may go from hosts whose groups no longer name them; data stays
     oneway: str = ""  # services, with commas, that may take a step after which there is no way back
-    to: str = ""  # the generation that rollback.py goes back to; the last good one when empty
+    to: Word = ""  # the generation that rollback.py goes back to; the last good one when empty
     list: bool = False  # rollback.py shows what there is, and does nothing
-    service: str = ""  # whose data backup.py, restore.py and destroy.py are about
-    copy_name: str = ""  # of the copy that restore.py puts back; the newest when empty
+    service: Word = ""  # whose data backup.py, restore.py and destroy.py are about
+    copy_name: Word = ""  # of the copy that restore.py puts back; the newest when empty
     confirm: str = ""  # the host on which destroy.py may destroy
 
     @property

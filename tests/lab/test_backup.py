@@ -58,6 +58,8 @@ def test_a_copy_that_is_not_there_or_not_whole_is_refused(converged: Site, host:
     sh(host, "rm /data/backup/alertmanager/29990101T000000Z.tar")
     assert sh(host, "systemctl is-active lgtm-alertmanager") == "active"
     assert run(converged, "restore.py").code == 3
+    outside = run(converged, "restore.py", service="../alertmanager")
+    assert outside.code == 3 and "service = '../alertmanager' must" in outside.text, outside.text
 
 
 def test_data_that_the_service_does_not_start_with_is_taken_back(converged: Site, host: Host) -> None:

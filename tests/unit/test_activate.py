@@ -155,6 +155,19 @@ def test_what_a_reboot_finds_undecided_is_undone(machine: Private, left: str) ->
     assert log(machine)[-1][-1] == "the host was rebooted before the switch was committed"
 
 
+def test_a_commit_that_a_power_cut_interrupts_is_one(machine: Private) -> None:
+    first, second = version("1"), version("2")
+    switched(machine, first)
+    stage(machine, wanted=second)
+    do(machine, "arm", second.id, "60", "anna@one")
+    do(machine, "flip", second.id)
+    machine.sh("mv /opt/lgtm/pending /opt/lgtm/committed")
+    assert do(machine, "recover").endswith("exit=0")
+    assert (current(machine), good(machine)) == (second.id, [first.id, second.id])
+    assert log(machine)[-1] == ("anna@one", "deploy", first.id, second.id, "committed, and rebooted")
+    assert not machine.path("/opt/lgtm/committed").exists()
+
+
 def test_a_writer_is_not_stopped_while_what_it_writes_to_is_away(machine: Private) -> None:
     first, second = version("1"), version("2")
     switched(machine, first)
