@@ -6,21 +6,24 @@ import re
 
 import pytest
 from faults import FULL, deploying, heals, killed_at, switching, until, whole
-from harness import Site, current, pids, sh
+from harness import Site, current, sh
 
 from lab.machines import Host
 
 FULL_ONLY = pytest.mark.skipif(not FULL, reason="waits for a whole window; make faults")
 GENERATIONS = "/opt/lgtm/generations"
-# For as long as a switch is under way, node_exporter does not come to answer anything; but for the process $old.
-STOPPED = """
-pid() { systemctl show -P MainPID lgtm-node_exporter; }
-until [ -e /opt/lgtm/pending ]; do sleep 0.02; done
-while [ -e /opt/lgtm/pending ]; do
-    case $(pid):$(readlink /proc/$(pid)/exe) in "$old":*) ;; */node_exporter) kill -STOP $(pid) ;; esac
-    sleep 0.05
-done
+# For as long as a switch is under way, node_exporter starts as something that answers nothing.
+MUTE = """
+folder=/run/systemd/system/lgtm-node_exporter.service.d
+command=$(sed -n 's/^ExecStart=//p' /opt/lgtm/current/units/lgtm-node_exporter.service)
+mkdir -p $folder
+cat >$folder/mute.conf <<EOF
+[Service]
+ExecStart=
+ExecStart=/bin/sh -c 'if [ -e /opt/lgtm/pending ]; then exec sleep 600; fi; exec $command'
+EOF
 """
+UNMUTE = "rm -r /run/systemd/system/lgtm-node_exporter.service.d && systemctl daemon-reload"
 CHANGE = {"node_exporter_log_level": "debug"}
 
 
@@ -65,8 +68,11 @@ def test_a_binary_that_exits_at_once(converged: Site, host: Host, old: str) -> N
 
 
 def test_a_service_that_never_becomes_ready(converged: Site, host: Host, old: str) -> None:
-    sh(host, f"systemd-run --quiet --collect sh -c 'old={pids(host)['node_exporter']}; {STOPPED}'")
-    run = converged.deploy(node_exporter_ready_timeout=3, **CHANGE)
+    sh(host, MUTE)
+    try:
+        run = converged.deploy(node_exporter_ready_timeout=3, **CHANGE)
+    finally:
+        sh(host, UNMUTE)
     assert run.code == 1, run.text
     assert re.search(r"node_exporter was not ready in time, 3 s .*http://127.0.0.1:9100/.*its last words:", run.text), (
         run.text
@@ -159,7 +165,11 @@ def test_what_was_ill_before_is_told_and_does_not_stop_a_deploy(converged: Site,
 
 
 def test_what_becomes_ill_by_a_deploy_takes_it_back(converged: Site, host: Host, old: str) -> None:
-    sh(host, f"systemd-run --quiet --collect sh -c 'old=; {STOPPED} pkill -CONT -x node_exporter'")
+    muting = (
+        "until [ -e /opt/lgtm/pending ]; do sleep 0.02; done; pkill -STOP -x node_exporter; "
+        "while [ -e /opt/lgtm/pending ]; do sleep 0.05; done; pkill -CONT -x node_exporter"
+    )
+    sh(host, f"systemd-run --quiet --collect sh -c '{muting}'")
     run = converged.deploy(prometheus_log_level="error", node_exporter_ready_timeout=5)
     assert run.code == 1, run.text
     assert "went back to the generation before: node_exporter is ready: " in run.text, run.text
