@@ -77,11 +77,12 @@ def test_data_from_the_command_line_is_typed_by_the_setting(converged: Site, hos
     assert "123456" in sh(host, "cat /opt/lgtm/current/etc/mimir/runtime.yaml")
 
 
-def test_a_service_that_left_the_inventory_is_stopped(converged: Site, host: Host) -> None:
+def test_a_service_that_left_the_inventory_is_stopped_when_it_is_named(converged: Site, host: Host) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(converged.hosts, host, tuple(s for s in converged.hosts[host] if s != "redis_exporter"))
-        run = converged.deployed()
-    assert run.plan("stop") == ["stop      lgtm-redis_exporter.service"]
+        assert converged.deploy().code == 3
+        run = converged.deployed("--data", "remove=redis_exporter")
+    assert run.plan("stop") == ["stop      lgtm-redis_exporter.service: its data stays"]
     assert sh(host, "systemctl is-active lgtm-redis_exporter || true") == "inactive"
     assert sh(host, "ls /etc/systemd/system | grep -c redis || true") == "0"
     converged.deployed()
