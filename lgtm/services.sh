@@ -73,6 +73,8 @@ await() { # service: until its readiness endpoint answers 200; a crash loop ends
 reload() { # service: confirmed by its own metrics, since a signal tells nothing
 	card "$1" reload | while read -r signal seconds success stamp url; do
 		before=$(curl --silent --max-time 2 "$url" | grep "^${stamp}[ {]")
+		# A success of 0 tells something new only where it was 1: going back, it is still that of the last reload.
+		was=$(curl --silent --max-time 2 "$url" | grep "^${success}[ {]" | grep -c ' 1$')
 		[ "$signal" = - ] || systemctl kill --kill-who=main --signal="$signal" "$(unit "$1")"
 		digest=$(sums "$1" reload-file | cut -d ' ' -f 1)
 		until=$(($(date +%s) + seconds))
@@ -85,7 +87,7 @@ reload() { # service: confirmed by its own metrics, since a signal tells nothing
 			elif [ "$good" = 1 ] && [ "$line" != "$before" ]; then
 				break
 			fi
-			if { [ "$signal" != - ] && [ "$good" = 0 ] && [ -n "$line" ]; } || [ "$(date +%s)" -ge "$until" ]; then
+			if { [ "$signal" != - ] && [ "$good$was" = 01 ] && [ -n "$line" ]; } || [ "$(date +%s)" -ge "$until" ]; then
 				fail "$1 did not take its new configuration ($success is not 1, or nothing was loaded); its last words:"
 				journal "$1"
 				exit 1
