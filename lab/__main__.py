@@ -71,9 +71,9 @@ def make_artifacts(lab: Lab, _: argparse.Namespace) -> None:
     lab.make_artifacts()
 
 
-def install(_: Lab, __: argparse.Namespace) -> None:
+def install(_: Lab, options: argparse.Namespace) -> None:
     """install the tools that the lab needs on this machine"""
-    prerequisites.ensure()
+    prerequisites.ensure(options.tests)
 
 
 def _state(host: Host) -> str:
@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     sub["up"].add_argument(
         "--suite", default="", help="Debian release to boot (default: the last one, at first bookworm)"
     )
+    sub["prerequisites"].add_argument("--tests", action="store_true", help="and what the tests want beside")
     sub["reset"].add_argument("host", nargs="*")
     sub["scenario"].formatter_class = argparse.RawDescriptionHelpFormatter
     sub["scenario"].description = describe()

@@ -19,15 +19,16 @@ PACKAGES = {
     "gpgv": "gpgv",
     "openssl": "openssl",
 }
+FOR_TESTS = {"chromium": "chromium"}  # that the tests want beside: a browser that looks at a report
 # RUNLEVEL=1 makes invoke-rc.d refuse to start what a package brings (Redis), with or without systemd here.
 QUIETLY = ("env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive")
 
 
-def ensure() -> None:
+def ensure(tests: bool = False) -> None:
     """Install the missing tools; LabError when this is not root, not Debian, or a tool stays missing."""
     if os.geteuid() != 0:
         raise LabError("The lab boots real machines and needs root: run this as root, or with sudo.")
-    absent = missing()
+    absent = missing(tests)
     if not absent:
         return
     if shutil.which("apt-get") is None:
@@ -36,13 +37,14 @@ def ensure() -> None:
             f"install what your system has for {', '.join(absent.values())} and run this again."
         )
     install(sorted(set(absent.values())))
-    if still := missing():
+    if still := missing(tests):
         raise LabError(f"apt-get installed {', '.join(still.values())}, yet {', '.join(still)} is not on PATH.")
 
 
-def missing() -> dict[str, str]:
+def missing(tests: bool = False) -> dict[str, str]:
     """Name the tools that are not on PATH, with the Debian package of each."""
-    return {tool: package for tool, package in PACKAGES.items() if shutil.which(tool, path=PATH) is None}
+    wanted = PACKAGES | FOR_TESTS if tests else PACKAGES
+    return {tool: package for tool, package in wanted.items() if shutil.which(tool, path=PATH) is None}
 
 
 def install(packages: list[str]) -> None:

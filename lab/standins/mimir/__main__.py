@@ -18,7 +18,7 @@ def run(config: Config) -> int:
     runtime = Runtime(config.runtime_file, config.runtime_period_seconds, RUNTIME_TOP_LEVEL)
     store = Store(config)
     try:
-        serve(Front(config, store, runtime), MutePort(config.grpc))
+        serve(Front(config, store, runtime), MutePort(config.grpc), *map(MutePort, config.memberlist))
         threading.Thread(target=runtime.follow, args=(stopping,), daemon=True).start()
         announce(LABEL, config.http)
         while not stopping.wait(0.2):

@@ -35,6 +35,7 @@ class Config:
 
     http: tuple[str, int]
     grpc: tuple[str, int]
+    memberlist: tuple[tuple[str, int], ...]  # where its members would talk; nowhere without an address
     data: Path
     retention: str  # `0` keeps for ever
     out_of_order: str
@@ -56,6 +57,9 @@ def load(path: Path) -> Config:
     return Config(
         http=(required(tree, "server.http_listen_address", str), port(tree, "server.http_listen_port")),
         grpc=(str(find(tree, "server.grpc_listen_address") or ""), port(tree, "server.grpc_listen_port")),
+        memberlist=tuple(
+            (str(address), port(tree, "memberlist.bind_port")) for address in find(tree, "memberlist.bind_addr") or ()
+        ),
         data=Path(required(tree, "blocks_storage.tsdb.dir", str)),
         retention=duration(tree, "limits.compactor_blocks_retention_period", "0"),
         out_of_order=duration(tree, "limits.out_of_order_time_window", "0s"),

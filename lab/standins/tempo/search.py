@@ -51,8 +51,8 @@ def tags(traces: Sequence[Sequence[Span]]) -> dict[str, Any]:
 
 
 def parse(query: str) -> Matcher:
-    """Make of a query what tells whether a span answers it."""
-    inside = re.fullmatch(r"\s*\{(.*)\}\s*", query, re.DOTALL)
+    """Make of a query what tells whether a span answers it; what it selects of them to be shown changes nothing."""
+    inside = re.fullmatch(r"\s*\{(.*)\}\s*(\|\s*select\([^)]*\)\s*)?", query, re.DOTALL)
     if not inside:
         raise SearchError(f"the stand-in reads one pair of braces, not {query!r}")
     conditions, rest = [], inside[1].strip()
@@ -73,6 +73,8 @@ def _condition(field: str, sign: str, wanted: Any) -> Matcher:
 
     def holds(span: Span) -> bool:
         found = _value(span, field)
+        if wanted is None:
+            return (found is None) == (sign == "=")
         return found is not None and isinstance(found, str) == text and OPERATORS[sign](found, wanted)
 
     return holds
@@ -94,6 +96,8 @@ def _literal(field: str, written: str) -> Any:
         return re.sub(r"\\(.)", r"\1", written[1:-1])
     if amount and (amount[2] is not None) == (field == "duration") and field not in ("name", "status", "kind"):
         return float(amount[1]) * UNIT_SECONDS[amount[2] or "s"]
+    if written == "nil" and "." in field:
+        return None
     if written in ("true", "false") and "." in field:
         return written == "true"
     raise SearchError(f"{field} cannot be {written}")
