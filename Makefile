@@ -6,7 +6,7 @@ HOST ?= 1
 BIN := .venv/bin
 export PYINFRA_PROGRESS ?= off
 
-.PHONY: help demo test faults check bench lock lab-up lab-down lab-reset lab-ssh lab-tools
+.PHONY: help demo test faults check rollout docs bench lock lab-up lab-down lab-reset lab-ssh lab-tools
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -35,8 +35,15 @@ check: .venv/.made ## lint, types, shell
 	$(BIN)/shellcheck -x lgtm/activate.sh lgtm/services.sh
 	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/*.sh templates/*/*.sh
 
+rollout: .venv/.made ## staging, then production host by host
+	$(BIN)/python -m lgtm.rollout $(ROLLOUT)
+
 bench: .venv/.made lab-tools ## speed on a lab host, as ratios in one run
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.verify
+
+docs: .venv/.made ## write docs/configuration.md anew, from the settings
+	$(BIN)/python -m lgtm.reference
 
 lock: .venv/.made ## record the published checksums that artifacts.lock lacks
 	$(BIN)/python -m lgtm.lock
@@ -55,7 +62,7 @@ lab-ssh: ## log in to HOST=1
 
 lab-tools:
 	@if [ "$$(id -u)" != 0 ]; then echo "note: not root, so what needs lab hosts is skipped"; \
-	else $(PYTHON) -m lab prerequisites; fi
+	else $(PYTHON) -m lab prerequisites --tests; fi
 
 .venv/.made: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }

@@ -62,6 +62,7 @@ class Volume:
     path: str
     mode: str = "0750"
     mount: str | None = None  # the mount point at or above it without which nothing may be written there
+    expects: int = 0  # bytes that it will have grown to when the retention is reached; 0 = no estimate
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from lgtm import generation
 from lgtm.artifacts import Resolved, Store
-from lgtm.checks import Check, Result
+from lgtm.checks import Check, Plot, Result
 from lgtm.component import Component
 from lgtm.errors import Refusal
 from lgtm.generation import Generation
 from lgtm.lock import Lock
-from lgtm.plugins import amendments, tasks
+from lgtm.plugins import Task, amendments, tasks
 from lgtm.settings import ServiceSettings, SiteSettings
 from lgtm.site import Site
+
+T = TypeVar("T")
 
 
 @cache
@@ -94,8 +98,22 @@ def marked(site: Site, results: list[Result]) -> list[Result]:
 
 def checks_of(site: Site) -> list[tuple[str, Check]]:
     """(service, check) for every check of the site's current host."""
+    return _all_of(site, lambda task: task.checks)
+
+
+def drills_of(site: Site) -> list[tuple[str, Check]]:
+    """Likewise, for the checks that somebody is disturbed by."""
+    return _all_of(site, lambda task: task.drills)
+
+
+def plots_of(site: Site) -> list[Plot]:
+    """What a report draws of the site's current host."""
+    return [plot for _, plot in _all_of(site, lambda task: task.plots)]
+
+
+def _all_of(site: Site, part: Callable[[Task], Callable[..., list[T]]]) -> list[tuple[str, T]]:
     return [
-        (service, check)
-        for service, one in _declared(site).items()
-        for check in tasks()[service].checks(one.settings, site)
+        (service, one)
+        for service, found in _declared(site).items()
+        for one in part(tasks()[service])(found.settings, site)
     ]

@@ -55,6 +55,16 @@ class Room:
 
 
 @dataclass(frozen=True)
+class Use:
+    """What a service takes: bytes of memory, of at most so many (None: not known, not limited); times in seconds."""
+
+    restarts: int  # by systemd, since somebody last started it
+    memory: int | None
+    memory_max: int | None
+    active_since: float  # by the clock of `uptime`
+
+
+@dataclass(frozen=True)
 class HostState:
     """One host, as it was found. Sums are sha256; volumes are path → (owner:group, mode, type)."""
 
@@ -74,6 +84,10 @@ class HostState:
     volumes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     wrong: Mapping[str, Wrong] = field(default_factory=dict)  # volume → what is wrong below it
     rooms: Mapping[str, Room] = field(default_factory=dict)  # volume → where it lies
+    used: Mapping[str, int] = field(default_factory=dict)  # volume → bytes
+    memory: tuple[int, int] | None = None  # bytes in all, and available
+    uptime: float = 0  # seconds
+    uses: Mapping[str, Use] = field(default_factory=dict)  # service → what its process takes
     unmounted: frozenset[str] = frozenset()  # of the mount points that were asked about
     secrets: Mapping[str, SecretState] = field(default_factory=dict)  # service/name → state
     named: frozenset[str] = frozenset()  # service/name of every secret that some generation of the host names
@@ -121,6 +135,10 @@ def parse(text: str) -> HostState:
             volume: Wrong(int(many), owner, mode, path) for volume, owner, mode, path, many in rows.get("wrong", [])
         },
         rooms={volume: _room(*rest) for volume, *rest in rows.get("room", [])},
+        used={volume: int(many) for volume, many in rows.get("used", [])},
+        memory=_memory(rows),
+        uptime=float(rows["memory"][0][2]) if "memory" in rows else 0,
+        uses={service: _use(*rest) for service, *rest in rows.get("use", [])},
         unmounted=frozenset(row[0] for row in rows.get("unmounted", [])),
         secrets={row[0]: SecretState(row[1], row[2], row[3] == "fresh") for row in rows.get("secret", [])},
         named=frozenset(row[0] for row in rows.get("named", [])),
@@ -142,6 +160,17 @@ def fingerprint(text: str) -> str:
 
 def _room(target: str, free: str, mode: str, inodes: str) -> Room:
     return Room(target, int(free), mode == "ro", int(inodes) if inodes.isdigit() else None)
+
+
+def _memory(rows: Mapping[str, list[list[str]]]) -> tuple[int, int] | None:
+    total, available, _ = rows.get("memory", [["", "", ""]])[0]
+    return (int(total) * 1024, int(available) * 1024) if total and available else None
+
+
+def _use(restarts: str, memory: str, most: str, since: str) -> Use:
+    """systemd says `infinity` or `[not set]` where there is no number."""
+    current, limit = (int(text) if text.isdigit() else None for text in (memory, most))
+    return Use(int(restarts or 0), current, limit, int(since or 0) / 1e6)
 
 
 def _nested(rows: Iterable[list[str]], value: int) -> dict[str, dict[str, str]]:

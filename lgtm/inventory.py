@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Literal
 
-from pydantic import Field
 from pyinfra.api.arguments import all_global_arguments
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
@@ -18,13 +17,10 @@ from lgtm.commandline import flag
 from lgtm.errors import Refusal, combined
 from lgtm.plugins import services_of, tasks
 from lgtm.secrets import Secret
-from lgtm.settings import Settings, SiteSettings, build, keys_of, unknown_keys
+from lgtm.settings import Settings, SiteSettings, Word, build, keys_of, unknown_keys
 from lgtm.site import Node, Site
 
 FRAMEWORK_KEYS = {name for name, _ in all_global_arguments()} | set(connector_data_meta)
-
-
-Word = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$")]  # goes into paths on a host
 
 
 class RunSettings(Settings):
@@ -39,7 +35,12 @@ class RunSettings(Settings):
     list: bool = False  # rollback.py shows what there is, and does nothing
     service: Word = ""  # whose data backup.py, restore.py and destroy.py are about
     copy_name: Word = ""  # of the copy that restore.py puts back; the newest when empty
-    confirm: str = ""  # the host on which destroy.py may destroy
+    confirm: str = ""  # the host on which destroy.py may destroy; the environment for promote=force
+    json_: str = ""  # where to write what this run found, as JSON
+    html: str = ""  # likewise, as a page
+    mail: bool = False  # verify.py sends a test alert, and waits until its mail has left
+    problem: Word = ""  # of those that diagnose.py knows; all of them when empty
+    promote: Literal["", "force"] = ""  # deploy what staging has not proved
 
     @property
     def removable(self) -> frozenset[str]:

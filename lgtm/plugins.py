@@ -10,10 +10,12 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any
 
 from lgtm.barriers import Barrier
-from lgtm.checks import Check
+from lgtm.checks import Check, Plot
 from lgtm.component import Component
+from lgtm.diagnosis import Problem
 from lgtm.errors import Refusal
 from lgtm.settings import ServiceSettings, keys_of
 from lgtm.site import Scrape, Site
@@ -23,13 +25,15 @@ ENTRY_POINTS = "lgtm.tasks"
 
 @dataclass(frozen=True)
 class Task:
-    """A task module's four parts, and what it says of its place among the others."""
+    """A task module's parts, and what it says of its place among the others."""
 
     name: str
     settings: type[ServiceSettings]
     component: Callable[..., Component]
     checks: Callable[..., list[Check]]
     prepare: Callable[[Site], None] | None
+    drills: Callable[..., list[Check]]  # checks that somebody is disturbed by, asked on request only
+    plots: Callable[..., list[Plot]]
     uses: tuple[str, ...]
     scrape: Scrape
 
@@ -66,6 +70,11 @@ def barriers() -> tuple[Barrier, ...]:
     return tuple(barrier for module in _modules().values() for barrier in getattr(module, "BARRIERS", ()))
 
 
+def problems() -> tuple[Problem, ...]:
+    """The known problems: the `PROBLEMS` of modules in `tasks`, and of plugins."""
+    return tuple(problem for module in _modules().values() for problem in getattr(module, "PROBLEMS", ()))
+
+
 def services_of(host: str, groups: Iterable[str]) -> tuple[str, ...]:
     """The services a host carries: each of its groups that is a task module.
 
@@ -86,8 +95,13 @@ def _task(name: str, module: ModuleType) -> Task:
         raise Refusal(f"{module.__name__}: a task module has one subclass of ServiceSettings, this has {len(models)}")
     return Task(
         name, models[0], module.component, module.checks, getattr(module, "prepare", None),
+        getattr(module, "drills", _nothing), getattr(module, "plots", _nothing),
         tuple(getattr(module, "USES", ())), getattr(module, "SCRAPE", Scrape()),
     )  # fmt: skip
+
+
+def _nothing(settings: ServiceSettings, site: Site) -> list[Any]:
+    return []
 
 
 def _is_settings(value: object, module: ModuleType) -> bool:

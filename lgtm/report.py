@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from lgtm.checks import Result
+from lgtm.diagnosis import Finding
 from lgtm.generation import Generation
 from lgtm.history import History, Kept
 from lgtm.plan import Plan
@@ -61,7 +62,11 @@ def generations(host: str, history: History) -> None:
 
 
 def _age(history: History, one: Kept) -> str:
-    seconds = max(0, history.now - one.made)
+    return _span(history.now - one.made)
+
+
+def _span(between: int) -> str:
+    seconds = max(0, between)
     for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size} {name}"
@@ -83,18 +88,51 @@ def differences(generation: Generation, present: Mapping[str, str], paths: Itera
 def checks(results: Sequence[Result]) -> None:
     """Print the check table: what failed first, each with what was found and what to do."""
     order = {"failed": 0, "warning": 1, "unproved": 2, "ok": 3}
+    width = max((len(result.check.title) for result in results), default=0)
     for result in sorted(results, key=lambda result: order[result.verdict]):
         mark = click.style(MARKS[result.verdict], fg=COLOURS[result.verdict], bold=True)
-        found = result.found.splitlines()[0] if result.found else ""
+        found, *others = result.found.splitlines() or [""]
         unproved = click.style("NOT PROVED ", fg="cyan") if result.verdict == "unproved" else ""
         unproved += "as before this deploy: " if result.before and not result.ok else ""
-        _say(f"  {mark} {result.host:12} {result.check.title:58} {unproved}{found}")
+        _say(f"  {mark} {result.host:12} {result.check.title:{width}} {unproved}{found}")
+        for line in others if not result.ok else ():
+            _say(f"    {'':12} {line}")
         if not result.ok:
             _say(f"      {click.style('→ ' + result.check.remedy, fg=COLOURS[result.verdict])}")
     counts = {verdict: sum(result.verdict == verdict for result in results) for verdict in order}
     unproved = f"{counts['unproved']} not proved, since a stand-in answered, " if counts["unproved"] else ""
     said = f"  {counts['ok']} well, {unproved}{counts['warning']} warnings, {counts['failed']} failed"
     _say(click.style(said, bold=True))
+
+
+def waiting(host: str, ids: Sequence[str]) -> None:
+    """Say what is waited for, so that nobody takes it for a standstill."""
+    if ids:
+        more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
+        _say(f"[{click.style(host, bold=True)}] waiting for {', '.join(ids[:3])}{more}")
+
+
+def since(host: str, when: int, now: int) -> None:
+    """Say since when a host has not been as declared."""
+    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(when))
+    _say(f"[{click.style(host, bold=True)}] not as declared since {at}, {_span(now - when)}")
+
+
+def finding(value: Finding, journals: Sequence[str]) -> None:
+    """Print what a problem comes from and what to do; or, when nothing is to blame, what there is to go by."""
+    cause = value.cause
+    if cause is None:
+        _say(f"  {click.style(MARKS['ok'], fg='green', bold=True)} {value.problem.title}? No: "
+             f"{value.looked} checks about it are well")  # fmt: skip
+    else:
+        colour = COLOURS[cause.verdict]
+        _say(f"  {click.style(MARKS[cause.verdict], fg=colour, bold=True)} {value.problem.title}? "
+             f"{click.style('The cause:', bold=True)} {cause.host}: {cause.check.title}: {cause.found}")  # fmt: skip
+        _say(f"      {click.style('→ ' + cause.check.remedy, fg=colour)}")
+        if value.others:
+            _say(f"      not well either: {', '.join(dict.fromkeys(one.check.id for one in value.others))}")
+    for line in journals:
+        _say(f"      {click.style(line, dim=True)}")
 
 
 def provenance(generations: Iterable[Generation]) -> None:

@@ -1,4 +1,4 @@
-"""The runs: what `deploy.py`, `verify.py` and `repair.py` do for each host, in the words of the layers below."""
+"""The runs: what `deploy.py`, `repair.py` and their like do for each host, in the words of the layers below."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ import getpass
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import click
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_state
 
-from lgtm import barriers, operations, outcome, plugins, preflight, remote, report, switching, verification
+from lgtm import (
+    barriers,
+    checklist,
+    operations,
+    outcome,
+    plugins,
+    preflight,
+    promote,
+    record,
+    release,
+    remote,
+    report,
+    switching,
+    verification,
+)
 from lgtm import plan as planning
 from lgtm.artifacts import Store
 from lgtm.checks import Check
@@ -21,13 +36,15 @@ from lgtm.errors import Exit, LgtmError, combined
 from lgtm.generation import Generation
 from lgtm.inventory import RunSettings, run_settings, site
 from lgtm.plan import Plan
+from lgtm.preflight import View
+from lgtm.settings import seconds
 from lgtm.site import Site
 from lgtm.switching import Switch
 
 
 def deploy(host: Host) -> None:
     """Bring one host to what is declared: look, plan, and enqueue what the plan needs, if anything."""
-    here, run = site(ctx_state.get().inventory, host), run_settings(host)
+    here, run = begin(host)
     unlock(host, run)
     plan = _look(here, host, run)
     report.plan(plan)
@@ -38,25 +55,52 @@ def deploy(host: Host) -> None:
     if flag("dry"):
         outcome.record(Exit.PENDING)
         return
-    _enqueue(here, plan, who(run))
+    forced = run.promote == "force"
+    promote.require(here.root, str(flag("inventory")), here.here.settings, forced, run.confirm)
+    checklist.foretell(here, host, plan)
+    _enqueue(here, plan, f"{who(run)} promote=force" if forced else who(run))
+
+
+def begin(host: Host) -> tuple[Site, RunSettings]:
+    """What every run that knows the site begins with; it leaves a record of itself where somebody asks for one."""
+    here, run = site(ctx_state.get().inventory, host), run_settings(host)
+    settings = here.here.settings
+    record.RUN.script, record.RUN.inventory = Path(str(flag("operations")[0])).name, str(flag("inventory"))
+    record.RUN.environment, record.RUN.release = here.environment, release.identity(here.root)
+    record.RUN.settings = {"batch": settings.rollout_batch, "undo": settings.rollout_undo,
+                           "soak": seconds(settings.promote_soak), "from": settings.promote_from}  # fmt: skip
+    for one in ctx_state.get().inventory.get_active_hosts():
+        record.RUN.host(one.name)  # all of them, and in the inventory's order
+    record.leave(run.json_, run.html)
+    return here, run
 
 
 def verify(host: Host) -> None:
-    """Ask every check of one host and show the answers; a failed one fails the run."""
-    here = site(ctx_state.get().inventory, host)
-    results = marked(here, verification.await_all(host, checks_of(here), run_settings(host).patience))
-    report.checks(results)
-    report.provenance([generation_of(here)])
-    if any(result.verdict == "failed" for result in results):
-        outcome.record(Exit.FAILED)
+    """Ask every check of one host."""
+    checklist.verify(*begin(host), host)
+
+
+def ahead(host: Host) -> None:
+    """Ask what can be known of one host before a deploy."""
+    checklist.ahead(*begin(host), host)
+
+
+def drift(host: Host) -> None:
+    """Say whether one host is as declared."""
+    checklist.drift(*begin(host), host)
+
+
+def diagnose(host: Host) -> None:
+    """Look for the cause of each known problem, on all hosts of this run."""
+    checklist.diagnose(*begin(host), host, list(ctx_state.get().inventory.get_active_hosts()))
 
 
 def repair(host: Host) -> None:
     """Mend owners and modes of one host's data, and nothing else."""
-    here, run = site(ctx_state.get().inventory, host), run_settings(host)
+    here, run = begin(host)
     wanted = generation_of(here)
     found = operations.read(host, wanted)
-    if problems := preflight.volumes(here, wanted, found):
+    if problems := preflight.volumes(View(here, wanted, found, int(time.time()))):
         raise combined([f"{host.name}: {problem}" for problem in problems])
     whole = planning.make(host.name, wanted, found, operations.NONCE, {})
     plan = Plan(host.name, wanted, found.fingerprint, users=whole.users, volumes=whole.volumes)
@@ -74,13 +118,13 @@ def repair(host: Host) -> None:
 def _look(here: Site, host: Host, run: RunSettings) -> Plan:
     wanted = generation_of(here)
     found = operations.read(host, wanted)
-    findings = preflight.findings(here, wanted, found, int(time.time()), run.removable)
+    view = View(here, wanted, found, int(time.time()), run.removable)
     new = {service: artifact.version for service, artifact in wanted.artifacts.items()}
     steps = barriers.findings(found.runs, new, plugins.barriers(), run.willing)
-    if findings or steps:
-        raise combined(findings + [f"{host.name}: {step}" for step in steps])
+    if problems := preflight.findings(view) + [f"{host.name}: {step}" for step in steps]:
+        raise combined(problems)
     oneway = barriers.crossed(found.runs, new, plugins.barriers())
-    return planning.make(here.here.name, wanted, found, operations.NONCE, operations.support_files(), oneway)
+    return checklist.planned(view, oneway)
 
 
 def _enqueue(here: Site, plan: Plan, who: str) -> None:

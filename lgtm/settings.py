@@ -47,10 +47,16 @@ def seconds(duration: str) -> float:
     return sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"([0-9]+)(ms|[smhdwy])", duration))
 
 
+def gibibytes(many: float) -> str:
+    """Bytes as people read them: `1.5 GiB`."""
+    return f"{many / 2**30:.1f} GiB"
+
+
 T = TypeVar("T")
 Duration = Annotated[str, AfterValidator(_duration)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Word = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$")]  # goes into paths
 AbsolutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")]
 Many = Annotated[tuple[T, ...], Field(strict=False)]
 
@@ -107,7 +113,12 @@ class SiteSettings(Settings):
         AbsolutePath
     ] = ()  # mount points that data lies on: nothing is written or started while one is missing
     disk_free_min: Bytes = 256 * 2**20  # bytes that must be free wherever a deploy or a service writes
+    memory_min: Bytes = 64 * 2**20  # bytes of memory that a host should have for each service it carries
     activation_max: int = Field(default=180, ge=10)  # seconds that restarting and awaiting services may take in all
+    promote_from: Word | None = None  # inventory, such as "staging", that must have proved what is deployed here
+    promote_soak: Duration = "1h"  # how long a release must have been well there
+    rollout_batch: int = Field(default=5, ge=1)  # hosts that a rollout deploys at once, after the first
+    rollout_undo: bool = False  # whether a rollout that fails takes back the hosts it has changed
     generations_kept: int = Field(default=5, ge=2)  # generations that were good and can be gone back to
 
 
@@ -121,9 +132,14 @@ def env_keys(model: type[Settings]) -> dict[str, EnvKey]:
     }
 
 
+def key(prefix: str, name: str) -> str:
+    """What a person sets for a field; a name that pydantic has a use for itself is a field with a line behind it."""
+    return prefix + name.rstrip("_")
+
+
 def keys_of(model: type[Settings], prefix: str) -> set[str]:
     """The flat keys a person may set for this model."""
-    return {prefix + name for name in model.model_fields.keys() - env_keys(model).keys()}
+    return {key(prefix, name) for name in model.model_fields.keys() - env_keys(model).keys()}
 
 
 def unknown_keys(where: str, keys: Iterable[str], known: set[str]) -> list[str]:
@@ -145,7 +161,8 @@ def build(
     """
     assert issubclass(model, Settings)
     service = prefix.rstrip("_") or "site"
-    values = {name: _typed(model, name, data[prefix + name]) for name in model.model_fields if prefix + name in data}
+    given = {name: key(prefix, name) for name in model.model_fields}
+    values = {name: _typed(model, name, data[given[name]]) for name in given if given[name] in data}
     keys = env_keys(model)
     for name, env in keys.items():
         if env.key in secrets:

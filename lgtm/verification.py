@@ -4,49 +4,115 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import gevent
 from pyinfra.api.host import Host
 
 from lgtm import remote
 from lgtm.checks import Answer, Check, Result, judge
+from lgtm.secrets import Secret
 
 PAUSE = 0.5  # seconds between two rounds
 
 
-def ask(host: Host, checks: Sequence[tuple[str, Check]]) -> list[Result]:
-    """Ask once: one remote command."""
-    questions = "\n".join(f"{check.user or '-'} {check.secret or '-'} {check.url}" for _, check in checks)
-    lines = remote.run(host, "ask", stdin=questions).splitlines() if checks else []
-    answers = [_answer(line) for line in lines if line.strip()]
-    return [judge(host.name, service, check, answer) for (service, check), answer in zip(checks, answers, strict=True)]
+@dataclass(frozen=True)
+class Question:
+    """A line that `ask.sh` reads. `value` is what the secret's file will hold, where it may not lie there yet."""
+
+    url: str
+    user: str = ""
+    secret: str = ""
+    value: str = ""
+    body: str = ""
+
+    def __str__(self) -> str:
+        fields = (self.user, self.secret, _encoded(self.value), _encoded(self.body), self.url)
+        return " ".join(field or "-" for field in fields)
 
 
-def await_all(host: Host, checks: Sequence[tuple[str, Check]], patience: int | None = None) -> list[Result]:
+def ask(host: Host, checks: Sequence[tuple[str, Check]], secrets: Mapping[str, Secret] | None = None) -> list[Result]:
+    """Ask once: one remote command. `secrets` (service/name → value) are those that the host may not have yet."""
+    known = secrets or {}
+    writing = [check for _, check in checks if check.write]
+    before = [_question(check, check.url, known) for check in writing]
+    writes = [Question(check.write.url, body=check.write.content) for check in writing if check.write]
+    questions = [[_question(check, url, known) for url in (check.url, *check.also)] for _, check in checks]
+    answers = iter(put(host, before, writes, [one for some in questions for one in some]))
+    written = {check.id: next(answers).body for check in writing}
+    refused = {check.id: answer for check in writing if (answer := next(answers)).status // 100 != 2}
+    results = []
+    for (service, check), asked in zip(checks, questions, strict=True):
+        said = [replace(next(answers), url=question.url) for question in asked]
+        if check.id in refused:
+            found = f"what it is sent is not taken: {_refusal(refused[check.id])}"
+            results.append(Result(host.name, service, check, False, found))
+        else:
+            again = _remembering(check, written[check.id]) if check.id in written else check
+            results.append(judge(host.name, service, again, *said))
+    return results
+
+
+def _remembering(check: Check, before: str) -> Check:
+    """The same check once it has written: it is asked again without that, and knows what was there before."""
+    return replace(check, write=None, judge=lambda answer: check.judge(replace(answer, before=before)))
+
+
+def _refusal(answer: Answer) -> str:
+    return f"HTTP {answer.status}: {answer.body.strip()[:200]}" if answer.status else answer.body.strip()
+
+
+def put(host: Host, *rounds: Sequence[Question]) -> list[Answer]:
+    """Ask the questions of each round at the same time, one round after the other: one remote command, or none."""
+    if not any(rounds):
+        return []
+    text = "\n. - - - -\n".join("\n".join(map(str, one)) for one in rounds if one)
+    return [_answer(line) for line in remote.run(host, "ask", stdin=text).splitlines() if line.strip()]
+
+
+def _question(check: Check, url: str, secrets: Mapping[str, Secret]) -> Question:
+    value = check.value or secrets.get(check.secret)
+    return Question(url, check.user, check.secret, value.reveal() if value else "")
+
+
+def await_all(
+    host: Host,
+    checks: Sequence[tuple[str, Check]],
+    patience: int | None = None,
+    progress: Callable[[Sequence[str]], None] = lambda ids: None,
+) -> list[Result]:
     """Ask until all is well or patience is at its end; only what is not yet well is asked again.
 
     `patience` in seconds replaces each check's own, but for a check that has none. The outside world is not waited
-    for unless patience is given.
+    for unless patience is given. `progress` is told which are still waited for.
     """
     results = {check.id: result for (_, check), result in zip(checks, ask(host, checks), strict=True)}
-    start = time.monotonic()
+    start, told = time.monotonic(), [""]
     while True:
         waiting = [
-            (service, check)
+            (service, results[check.id].check)
             for service, check in checks
-            if not results[check.id].ok and time.monotonic() - start < _patience(check, patience)
+            if not results[check.id].ok and time.monotonic() - start < _patience(results[check.id], patience)
         ]
+        if (ids := [check.id for _, check in waiting]) != told:
+            progress(ids)
+            told = ids
         if not waiting:
             return [results[check.id] for _, check in checks]
         gevent.sleep(PAUSE)
         results |= {result.check.id: result for result in ask(host, waiting)}
 
 
-def _patience(check: Check, patience: int | None) -> int:
+def _patience(result: Result, patience: int | None) -> int:
+    check = result.check
     if patience is not None:
-        return patience if check.patience else 0
+        return max(check.settles if result.early else 0, patience if check.patience else 0)
     return 0 if check.gate == "world" else check.patience
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _answer(line: str) -> Answer:

@@ -105,6 +105,7 @@ class AlertingSettings(Settings):
     memory_low_for: Duration = "15m"
     clock_skew_seconds: Positive = 5.0  # between a host's clock and Prometheus'
     clock_skew_for: Duration = "5m"
+    drift_for: Duration = "15m"  # how long a host must be other than declared, by the word of drift.py
     expect_clock_sync: bool = True  # False: the clock is not the host's own to keep, as in a container
     clock_unsynchronised_for: Duration = "15m"
 

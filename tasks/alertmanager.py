@@ -19,7 +19,7 @@ from lgtm.render import read, render
 from lgtm.secrets import Secret
 from lgtm.settings import Duration, PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
-from tasks import mail
+from tasks import inforce, mail
 from tasks.mail import Address, Addresses, MailHost, MailUser, SecretWebAddress, WebAddress
 
 DATA = "/data/alertmanager"
@@ -141,6 +141,12 @@ def checks(settings: AlertmanagerSettings, site: Site) -> list[Check]:
             "journalctl -u lgtm-alertmanager -n 50",
         ),
     ]
+    found.append(
+        inforce.check(
+            "alertmanager", "Alertmanager", site.url("alertmanager", "/api/v2/status"),
+            _files(settings, site)[0].content, lambda answer: str(answer.json()["config"]["original"]),
+        )
+    )  # fmt: skip
     journal = "journalctl -u lgtm-alertmanager -g 'Notify' says why"
     if settings.mail:
         title = f"The mail server {settings.smtp_host} takes mail (SMTP)"
@@ -148,6 +154,7 @@ def checks(settings: AlertmanagerSettings, site: Site) -> list[Check]:
         found += [mail.login(settings), mail.deliveries(site, "email", title, remedy)]
     if settings.heartbeat_url:
         remedy = f"{journal}; whoever waits at HEARTBEAT_URL for the Watchdog does not hear it"
+        found.append(mail.heartbeat_name(settings.heartbeat_url))
         found.append(mail.deliveries(site, "webhook", "The heartbeat arrives", remedy))
     return found
 
@@ -159,3 +166,8 @@ def _status(answer: Answer) -> str:
     if data["cluster"]["status"] != "disabled":
         raise Bad(f"the cluster is {data['cluster']['status']}, where there should be none")
     return f"version {data['versionInfo']['version']}"
+
+
+def drills(settings: AlertmanagerSettings, site: Site) -> list[Check]:
+    """What disturbs somebody: a mail, which says that it is a test."""
+    return [mail.drill(site)] if settings.mail else []

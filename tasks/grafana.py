@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -18,6 +18,7 @@ from lgtm.secrets import Secret
 from lgtm.settings import PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
 from tasks import datasources
+from tasks.dashboards import models, queries_of
 
 USES = ("prometheus", "mimir", "loki", "tempo")
 DATA = "/data/grafana"
@@ -102,13 +103,12 @@ def _files(settings: GrafanaSettings, site: Site) -> tuple[ConfigFile, ...]:
 
 def dashboards() -> tuple[str, ...]:
     """The uids of the dashboards, which are the names of their files."""
-    folder = Path(__file__).parents[1] / "templates" / "grafana" / "dashboards"
-    return tuple(sorted(path.stem for path in folder.glob("*.json")))
+    return tuple(models())
 
 
 def checks(settings: GrafanaSettings, site: Site) -> list[Check]:
     health = site.url("grafana", "/api/health")
-    inside = [*_delivered(site), *_answering(site)]
+    inside = [*_delivered(site), *_answering(site), *_queries(site)]
     return [
         ready("grafana", health, settings.ready_timeout),
         Check("grafana.database", "Grafana's database is well", health, _database, f"{JOURNAL} -g database"),
@@ -150,6 +150,36 @@ def _answering(site: Site) -> list[Check]:
         )
         for service in datasources.carried(site)
     ]  # fmt: skip
+
+
+def _queries(site: Site) -> list[Check]:
+    """The queries of each dashboard are understood; those of a data source that the site lacks are not asked."""
+    carried = {datasources.uid(service) for service in datasources.carried(site)}
+    found = []
+    for uid, model in models().items():
+        urls = [site.url("grafana", query.path()) for query in queries_of(model) if query.source in carried]
+        if urls:
+            found.append(
+                Check(
+                    f"grafana.queries_{uid}", f"Every query of the dashboard {uid} is answered", urls[0],
+                    _answered, "open the dashboard: the panel that is named shows the same error", "peer", 60,
+                    slow=True, also=tuple(urls[1:]),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _answered(answer: Answer) -> str:
+    """That there is no data is no error: who could know what people do?"""
+    asked = parse_qs(urlsplit(answer.url).query)
+    query = next((asked[name][0] for name in ("query", "q") if name in asked), "")
+    try:
+        found = _entered(answer)
+    except Bad as finding:
+        raise Bad(f"{finding} ({query})") from None
+    if found.get("status", "success") != "success" or not {"data", "traces", "metrics"} & found.keys():
+        raise Bad(f"HTTP 200, but {answer.body[:200]!r} ({query})")
+    return "every one"
 
 
 def _database(answer: Answer) -> str:

@@ -14,8 +14,9 @@ from pydantic import AfterValidator, Field
 from lgtm.checks import Answer, Bad, Check, data_of, metric, ready, reloaded, rules
 from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
 from lgtm.render import read, render
-from lgtm.settings import Duration, Many, PortNumber, ServiceSettings, Settings, seconds
+from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, Settings, seconds
 from lgtm.site import LOOPBACK, Site
+from tasks import canary, inforce
 
 USES = ("mimir",)
 DATA = "/data/loki"
@@ -62,6 +63,7 @@ class LokiSettings(ServiceSettings):
     version: str = "3.7.8"
     http_port: PortNumber = 3100
     grpc_port: PortNumber = 9096  # between Loki's own parts
+    bytes_expected: Bytes = 200 * 2**20  # that a day's lines take on disk, for the estimate of what is needed
     retention: Annotated[Duration, AfterValidator(_kept)] = "30d"  # how long lines are kept, and can be asked for
     ingestion_rate: int = 10  # megabytes per second, on average
     ingestion_burst: int = 20  # megabytes accepted at once
@@ -91,7 +93,7 @@ def component(settings: LokiSettings, site: Site) -> Component:
         ready=site.url("loki", "/ready"),
         ports=(site.port("loki"), Port("grpc", settings.grpc_port, LOOPBACK)),
         files=_files(settings, site),
-        volumes=(Volume(DATA),),
+        volumes=(Volume(DATA, expects=int(settings.bytes_expected * seconds(settings.retention) / 86400)),),
         validators=(
             Validator(("{artifact}/loki", "-verify-config", "-config.file={etc}/loki.yml")),
             Validator(("/bin/sh", "{etc}/schema.sh", "check", "{etc}/schema", RECORD)),
@@ -104,20 +106,23 @@ def component(settings: LokiSettings, site: Site) -> Component:
     )
 
 
-def _files(settings: LokiSettings, site: Site) -> tuple[ConfigFile, ...]:
+def _main(settings: LokiSettings, site: Site) -> str:
     mimir = site.the("mimir")
-    main = render(
+    return render(
         __file__, "loki.yml",
         settings=settings, http=site.port("loki"), own=LOOPBACK, data=DATA,
         runtime=etc("loki", "runtime.yaml"), rules=etc("loki", "rules"), labels={"environment": site.environment},
         push=site.url("mimir", "/api/v1/push", mimir) if mimir else None,
     )  # fmt: skip
+
+
+def _files(settings: LokiSettings, site: Site) -> tuple[ConfigFile, ...]:
     return (
-        ConfigFile("loki.yml", main),
+        ConfigFile("loki.yml", _main(settings, site)),
         ConfigFile("runtime.yaml", render(__file__, "runtime.yaml", settings=settings), "reload"),
         ConfigFile("schema", render(__file__, "schema", settings=settings)),
         ConfigFile("schema.sh", read(__file__, "schema.sh"), "none"),
-        *((ConfigFile(RULES, read(__file__, "rules/logs.yml")),) if mimir else ()),
+        *((ConfigFile(RULES, read(__file__, "rules/logs.yml")),) if site.the("mimir") else ()),
     )
 
 
@@ -138,11 +143,8 @@ def checks(settings: LokiSettings, site: Site) -> list[Check]:
             partial(reloaded, name=RELOADED, file="runtime.yaml"),
             f"{journal} -g runtime says what is wrong; the last good limits stay in force",
         ),
-        Check(
-            "loki.retention", "Loki deletes what is older than it should keep", site.url("loki", "/config"),
-            partial(_retention, wanted=settings.retention),
-            "the configuration in force is not the deployed one: restart lgtm-loki, or deploy again",
-        ),
+        inforce.check("loki", "Loki", site.url("loki", "/config"), _main(settings, site), inforce.body),
+        canary.line(site),
         *_ruler(site),
         *_lines(site),
     ]  # fmt: skip
@@ -187,28 +189,6 @@ def _ingester(answer: Answer) -> str:
     if active != 1:
         raise Bad(f"{active:.0f} active ingesters, where there should be 1")
     return "1 active ingester"
-
-
-def _setting(answer: Answer, section: str, key: str) -> str:
-    """A setting of a top-level section, in the YAML that Loki shows of its configuration. Raises Bad for none."""
-    inside = False
-    for line in answer.body.splitlines():
-        if line[:1].isalpha():
-            inside = line == f"{section}:"
-        elif inside and line.startswith(f"  {key}: "):
-            return line.partition(": ")[2].strip('"')
-    raise Bad(f"HTTP {answer.status}, no {section}.{key} in force")
-
-
-def _retention(answer: Answer, wanted: str) -> str:
-    if _setting(answer, "compactor", "retention_enabled") != "true":
-        raise Bad("compactor.retention_enabled is not true: nothing is ever deleted")
-    if _setting(answer, "compactor", "delete_request_store") != "filesystem":
-        raise Bad("compactor.delete_request_store is not filesystem")
-    period = _setting(answer, "limits_config", "retention_period")
-    if seconds(period) != seconds(wanted):  # Loki writes 720h as 30d
-        raise Bad(f"{period} is in force, not {wanted}")
-    return f"{wanted} in force"
 
 
 def _arrived(answer: Answer) -> str:

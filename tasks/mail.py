@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
-from lgtm.checks import Answer, Bad, Check, metric
+from lgtm.checks import Answer, Bad, Check, NotYet, Write, metric
 from lgtm.errors import combined
 from lgtm.secrets import Secret, missing
 from lgtm.site import Site
@@ -115,6 +119,7 @@ def login(settings: AlertmanagerSettings) -> Check:
         "world",
         patience=0,
         slow=True,
+        ahead=True,
         user=user,
         secret="alertmanager/smtp_password",
     )
@@ -127,6 +132,27 @@ def _login(answer: Answer, user: str) -> str:
     if answer.status != 250:
         raise Bad(f"SMTP {answer.status}: {said}" if answer.status else said)
     return f"logged in as {user}"
+
+
+def heartbeat_name(url: Secret) -> Check:
+    """The name of whoever waits for the heartbeat has an address; the path of the URL is a secret, the name is not."""
+    name = urlsplit(url.reveal()).hostname
+    return Check(
+        "alertmanager.heartbeat_name",
+        f"{name} has an address (heartbeat)",
+        f"dns://{name}",
+        _address_of,
+        "see HEARTBEAT_URL, and the host's DNS: resolvectl status",
+        "world",
+        slow=True,
+        ahead=True,
+    )
+
+
+def _address_of(answer: Answer) -> str:
+    if answer.status != 200 or not answer.body.strip():
+        raise Bad(answer.body.strip() or f"HTTP {answer.status}")
+    return answer.body.split()[0]
 
 
 def deliveries(site: Site, integration: str, title: str, remedy: str) -> Check:
@@ -147,3 +173,37 @@ def _deliveries(answer: Answer, integration: str) -> str:
     if tried and failed == tried:
         raise Bad(f"none of {tried:.0f} attempts got through")
     return f"{tried:.0f} attempts, {failed:.0f} failed" if tried else "nothing to send yet"
+
+
+def drill(site: Site) -> Check:
+    """A test alert is taken by Alertmanager, and a mail about it leaves: what it has sent since is more than before."""
+    labels = {"alertname": "LgtmTest", "severity": "info", "component": "monitoring", "test": secrets.token_hex(4)}
+    told = {
+        "summary": "This is a test of the way from Alertmanager to you",
+        "description": "Somebody asked for it with --data mail=true. There is nothing to do.",
+    }
+    return Check(
+        "alertmanager.drill",
+        "A test alert reaches the mail server",
+        site.url("alertmanager", "/metrics"),
+        _left,
+        "journalctl -u lgtm-alertmanager -g Notify says why; see alertmanager.smtp_login",
+        "world",
+        slow=True,
+        write=Write(site.url("alertmanager", "/api/v2/alerts"), json.dumps([{"labels": labels, "annotations": told}])),
+        settles=90,
+    )
+
+
+def _left(answer: Answer) -> str:
+    then = replace(answer, body=answer.before)
+    tried, failed = (_of_mail(answer, name) - _of_mail(then, name) for name in (TRIES, FAILURES))
+    if failed > 0:
+        raise Bad(f"{failed:.0f} of {tried:.0f} attempts since the test alert failed")
+    if tried <= 0:
+        raise NotYet("the test alert was taken, but no mail has left")
+    return f"{tried:.0f} mails have left"
+
+
+def _of_mail(answer: Answer, name: str) -> float:
+    return metric(answer, name, 'integration="email"')

@@ -11,7 +11,7 @@ from lgtm.errors import Refusal
 from lgtm.render import render
 from lgtm.settings import Duration, PortNumber, ServiceSettings
 from lgtm.site import LOOPBACK, Scrape, Site
-from tasks import alerting
+from tasks import alerting, inforce, pipeline
 
 if TYPE_CHECKING:
     from tasks.prometheus import PrometheusSettings
@@ -28,6 +28,7 @@ class MimirSettings(ServiceSettings):
     grpc_port: PortNumber = 9095  # between Mimir's own parts
     memberlist_port: PortNumber = 7946  # between Mimir's own parts
     retention: Duration = "30d"  # how long samples are kept
+    series_expected: int = 20_000  # active series, for the estimate of the disk that is needed
     max_series: int = 500_000  # active series
     ingestion_rate: int = 50_000  # samples per second, on average
     ingestion_burst: int = 500_000  # samples accepted at once
@@ -62,7 +63,7 @@ def component(settings: MimirSettings, site: Site) -> Component:
             ConfigFile("runtime.yaml", render(__file__, "runtime.yaml", settings=settings), "reload"),
             *_rules(site),
         ),
-        volumes=(Volume(DATA),),
+        volumes=(Volume(DATA, expects=pipeline.stored(settings.series_expected, settings.retention)),),
         validators=(Validator(("{artifact}/mimir", "-modules", "-config.file={etc}/mimir.yml")),),
         # Mimir reads runtime.yaml again every 5 s and reports the sha256 of what it makes of it. The template is
         # written as Mimir itself would write it (sorted, four spaces), so that this is the file's own sha256.
@@ -117,6 +118,7 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
             partial(reloaded, name=RELOADED, file="runtime.yaml"),
             "journalctl -u lgtm-mimir -g runtime says what is wrong; the last good limits stay in force",
         ),
+        inforce.check("mimir", "Mimir", site.url("mimir", "/config"), _main(settings, site), inforce.body),
         *_ruler(site),
     ]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from lgtm.checks import Answer, Bad, Check, ready
-from lgtm.component import Artifact, Component, Unit
+from lgtm.component import Artifact, Component, Unit, Volume
 from lgtm.settings import PortNumber, ServiceSettings
 from lgtm.site import Site
 from lgtm.unit import HARDENING
 
+DATA = "/data/node_exporter"  # metrics that others write, such as drift.py
 # What must work on any Linux; each fails when the hardening hides too much of the host.
 ESSENTIAL = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat")
 
@@ -25,6 +26,7 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
             command=(
                 "{artifact}/node_exporter",
                 f"--web.listen-address={site.target('node_exporter')}",
+                f"--collector.textfile.directory={DATA}",
                 f"--log.level={settings.log_level}",
             ),
             relax={
@@ -42,6 +44,7 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
         ),
         ready=site.url("node_exporter", "/"),
         ports=(site.port("node_exporter"),),
+        volumes=(Volume(DATA, "0755"),),
         ready_timeout=settings.ready_timeout,
     )
 
@@ -60,6 +63,8 @@ def checks(settings: NodeExporterSettings, site: Site) -> list[Check]:
 
 
 def _collectors(answer: Answer) -> str:
+    if not answer.status:
+        raise Bad(answer.body.strip())
     working = {f'node_scrape_collector_success{{collector="{name}"}} 1': name for name in ESSENTIAL}
     blind = sorted(working[line] for line in working.keys() - set(answer.body.splitlines()))
     if blind:

@@ -13,7 +13,15 @@ from lgtm.site import Site
 from tasks.scraping import Job
 
 REMOTE = "mimir-remote-write"  # the name of the queue
+SCRAPED = 15  # seconds between two samples of a series
+SAMPLE = 1.7  # bytes that a sample takes on disk, its share of index and write-ahead log included
+PENDING, BEHIND = 1000, 60  # samples that wait, and seconds, up to which remote write is well
 QUEUE = f'remote_name="{REMOTE}"'
+
+
+def stored(series: int, retention: str) -> int:
+    """Bytes that so many series take on disk, kept so long."""
+    return int(series / SCRAPED * seconds(retention) * SAMPLE)
 
 
 def targets(every: tuple[Job, ...], site: Site) -> list[Check]:
@@ -141,4 +149,11 @@ def _remote_write(answer: Answer) -> str:
         raise Bad(f"Mimir has taken nothing yet; {failed:.0f} samples refused")
     if failed > 0.01 * sent:
         raise Bad(f"{failed:.0f} of {sent:.0f} samples refused")
+    pending = metric(answer, "prometheus_remote_storage_samples_pending", QUEUE)
+    newest = metric(answer, "prometheus_remote_storage_highest_timestamp_in_seconds")
+    behind = newest - metric(answer, "prometheus_remote_storage_queue_highest_sent_timestamp_seconds", QUEUE)
+    if pending > PENDING and behind > BEHIND:
+        raise Bad(f"{behind:.0f} s behind, {pending:.0f} samples wait")
+    if metric(answer, "prometheus_remote_storage_shards", QUEUE) < 1:
+        raise Bad("no shard sends anything")
     return f"{sent:.0f} samples sent, {failed:.0f} refused"

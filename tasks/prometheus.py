@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import Field
 
-from lgtm.checks import Check, ready
+from lgtm.checks import Answer, Bad, Check, Plot, data_of, ready
 from lgtm.component import Artifact, Component, ConfigFile, Reload, SecretFile, Unit, Validator, Volume, etc
 from lgtm.render import render
 from lgtm.secrets import Secret, missing
 from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
-from tasks import alerting, pipeline
+from tasks import alerting, inforce, pipeline
 from tasks.alerting import AlertingSettings
-from tasks.scraping import Target, jobs
+from tasks.scraping import Job, Target, jobs
 
 USES = ("*",)
 DATA = "/data/prometheus"
+SAMPLE_LINE = re.compile(r"^[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{.*\})? [-+0-9.eENaIinf]+", re.MULTILINE)
+DISKS = 'fstype!~"tmpfs|squashfs|overlay|ramfs"'
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+$")]
 LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
@@ -27,6 +31,7 @@ class PrometheusSettings(AlertingSettings, ServiceSettings):
     http_port: PortNumber = 9090
     retention: Duration = "15d"  # how long samples are kept here; Mimir keeps them longer
     retention_size: Bytes | None = None  # bytes of samples kept here at most; None = unlimited
+    series_expected: int = 20_000  # active series, for the estimate of the disk that is needed
     cluster: LabelValue = "gatewayz-monitoring"  # label on every sample that leaves this Prometheus
     gatewayz_production_url: BaseUrl | None = "https://api.gatewayz.ai"  # scheme and host; None = not scraped
     gatewayz_staging_url: BaseUrl | None = "https://gatewayz-staging.up.railway.app"  # likewise
@@ -54,7 +59,7 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
         ready=site.url("prometheus", "/-/ready"),
         ports=(site.port("prometheus"),),
         files=(_main(settings, site), *rules),
-        volumes=(Volume(DATA),),
+        volumes=(Volume(DATA, expects=_expected(settings)),),
         secrets=(SecretFile("staging_bearer_token", token),) if token else (),
         validators=(
             Validator(("{artifact}/promtool", "check", "config", "--syntax-only", "{etc}/prometheus.yml")),
@@ -69,6 +74,11 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
         after=tuple(name for name in ("alertmanager", "mimir") if name in site.here.services),
         ready_timeout=settings.ready_timeout,
     )
+
+
+def _expected(settings: PrometheusSettings) -> int:
+    """Bytes on disk by the time that the retention is reached."""
+    return settings.retention_size or pipeline.stored(settings.series_expected, settings.retention)
 
 
 def _command(settings: PrometheusSettings, site: Site) -> tuple[str, ...]:
@@ -103,9 +113,57 @@ def checks(settings: PrometheusSettings, site: Site) -> list[Check]:
     every = jobs(settings, site)
     return [
         ready("prometheus", site.url("prometheus", "/-/ready"), settings.ready_timeout),
+        inforce.check(
+            "prometheus",
+            "Prometheus",
+            site.url("prometheus", "/api/v1/status/config"),
+            _main(settings, site).content,
+            lambda answer: str(data_of(answer)["yaml"]),
+        ),
         *pipeline.targets(every, site),
+        *(_reachable(job) for job in every if job.gate == "world"),
         alerting.in_force(settings, site),
         *pipeline.alertmanagers(site),
         *pipeline.remote_write(site),
         *pipeline.samples(every, settings.cluster, site),
+    ]
+
+
+def _reachable(job: Job) -> Check:
+    """A target outside the site answers this host, and takes the token where it wants one."""
+    url, *others = (f"{job.scheme}://{endpoint.address}{job.path}" for endpoint in job.endpoints)
+    return Check(
+        f"prometheus.reach_{job.name}", f"{job.name} answers, and takes the token" if job.credentials_file else
+        f"{job.name} answers", url, _answers,
+        "from Prometheus' host: curl it; 401: see STAGING_BEARER_TOKEN", "world", ahead=True, slow=True,
+        user="bearer" if job.credentials_file else "",
+        secret="prometheus/staging_bearer_token" if job.credentials_file else "", also=tuple(others),
+    )  # fmt: skip
+
+
+def _answers(answer: Answer) -> str:
+    if answer.status in (401, 403):
+        raise Bad(f"HTTP {answer.status}: the token is not accepted")
+    if answer.status != 200:
+        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:120]}" if answer.status else answer.body.strip())
+    many = len(SAMPLE_LINE.findall(answer.body))
+    if not many:
+        raise Bad(f"HTTP 200, but no metrics: {answer.body.strip()[:120]!r}")
+    return f"{many} samples"
+
+
+def plots(settings: PrometheusSettings, site: Site) -> list[Plot]:
+    """What a report draws of the last hour."""
+
+    def plot(title: str, unit: str, query: str) -> Plot:
+        return Plot(title, unit, site.url("prometheus", f"/api/v1/query_range?query={quote(query, safe='')}"))
+
+    lag = (
+        'max(prometheus_remote_storage_highest_timestamp_in_seconds{job="prometheus"}) - '
+        f"min(prometheus_remote_storage_queue_highest_sent_timestamp_seconds{{{pipeline.QUEUE}}})"
+    )
+    return [
+        plot("Samples taken in", "/s", "sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))"),
+        plot("Remote write behind", "s", lag),
+        plot("Least free disk", "B", f"min(node_filesystem_avail_bytes{{{DISKS}}})"),
     ]

@@ -70,7 +70,35 @@ def checks(settings: RedisExporterSettings, site: Site) -> list[Check]:
             "journalctl -u lgtm-redis_exporter -n 20; NOAUTH or WRONGPASS: see REDIS_PASSWORD and redis_user",
             "world",
         ),
+        _ping(settings),
     ]
+
+
+def _ping(settings: RedisExporterSettings) -> Check:
+    """Redis itself, asked from this host; over TLS no more than that it answers."""
+    return Check(
+        "redis_exporter.reach",
+        f"Redis at {settings.redis_url} can be reached",
+        settings.redis_url,
+        _pong,
+        "from redis_exporter's host: is the address right, and a firewall open? NOAUTH, WRONGPASS: see REDIS_PASSWORD",
+        "world",
+        slow=True,
+        ahead=True,
+        user=settings.redis_user or "",
+        value=settings.redis_password,
+    )
+
+
+def _pong(answer: Answer) -> str:
+    if answer.status != 200:
+        raise Bad(answer.body.strip() or f"HTTP {answer.status}")
+    said = answer.body.split("\r\n")
+    if complaints := [line for line in said if line.startswith("-")]:
+        raise Bad(complaints[0][1:])
+    if answer.body.strip() and "+PONG" not in said:
+        raise Bad(f"it answers, but not as a Redis does: {answer.body[:120]!r}")
+    return "PONG" if answer.body else "it answers"  # over TLS that is all that is asked
 
 
 def _redis(answer: Answer) -> str:

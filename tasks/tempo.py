@@ -11,6 +11,7 @@ from lgtm.component import Artifact, Component, ConfigFile, Port, Unit, Validato
 from lgtm.render import render
 from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, seconds
 from lgtm.site import LOOPBACK, Scrape, Site
+from tasks import canary, inforce
 
 USES = ("mimir",)
 SCRAPE = Scrape("15s", "10s")
@@ -30,6 +31,7 @@ class TempoSettings(ServiceSettings):
     grpc_port: PortNumber = 9097  # between Tempo's own parts
     otlp_grpc_port: PortNumber = 4317  # where spans come in
     otlp_http_port: PortNumber = 4318  # likewise, over HTTP
+    bytes_expected: Bytes = 200 * 2**20  # that a day's traces take on disk, for the estimate of what is needed
     retention: Duration = "14d"  # how long traces are kept: 48h, as once, is over before a weekend is
     ingestion_rate: Bytes = 15_000_000  # bytes of spans per second, on average
     ingestion_burst: Bytes = 20_000_000  # bytes of spans accepted at once
@@ -63,7 +65,7 @@ def component(settings: TempoSettings, site: Site) -> Component:
             site.port("tempo", "otlp_http"),
         ),
         files=(ConfigFile("tempo.yml", _main(settings, site)),),
-        volumes=(Volume(DATA),),
+        volumes=(Volume(DATA, expects=int(settings.bytes_expected * seconds(settings.retention) / 86400)),),
         # The file must be named by its flag: as a bare word it is ignored, and the defaults are found valid.
         validators=(Validator(("{artifact}/tempo", "-config.verify=true", "-config.file={etc}/tempo.yml")),),
         after=("mimir",) if "mimir" in site.here.services else (),
@@ -90,27 +92,11 @@ def _three(settings: TempoSettings) -> bool:
 def checks(settings: TempoSettings, site: Site) -> list[Check]:
     return [
         ready("tempo", site.url("tempo", "/ready"), settings.ready_timeout),
-        *_configured(settings, site),
+        inforce.check("tempo", "Tempo", site.url("tempo", "/status/config"), _main(settings, site), inforce.body),
+        canary.span(site),
+        *canary.span_metrics(site),
         *_flowing(site),
     ]
-
-
-def _configured(settings: TempoSettings, site: Site) -> list[Check]:
-    """What Tempo says of the configuration in force; it does not start when a receiver cannot listen."""
-    url = site.url("tempo", "/status/config")
-    stale = "what runs is not what was deployed: systemctl restart lgtm-tempo"
-    part = "backend_worker" if _three(settings) else "compactor"
-    endpoints = {name: site.target("tempo", f"otlp_{name}") for name in ("grpc", "http")}
-    return [
-        Check(
-            "tempo.retention", f"Tempo keeps traces for {settings.retention}", url,
-            lambda answer: _retention(answer, part, settings.retention), stale,
-        ),
-        Check(
-            "tempo.receivers", "Tempo receives OTLP where it should", url,
-            lambda answer: _receivers(answer, endpoints), stale,
-        ),
-    ]  # fmt: skip
 
 
 def _flowing(site: Site) -> list[Check]:
@@ -128,35 +114,6 @@ def _flowing(site: Site) -> list[Check]:
         title = "Mimir takes the metrics made of spans"
         found.append(Check("tempo.generator", title, url, _generator, remedy, "peer", 90, slow=True))
     return found
-
-
-def _retention(answer: Answer, part: str, wanted: str) -> str:
-    found = _in_force(answer, part, "compaction", "block_retention")
-    if seconds(found) != seconds(wanted):
-        raise Bad(f"{found} is in force")
-    return found
-
-
-def _receivers(answer: Answer, wanted: dict[str, str]) -> str:
-    path = ("distributor", "receivers", "otlp", "protocols")
-    found = {name: _in_force(answer, *path, name, "endpoint") for name in wanted}
-    if found != wanted:
-        raise Bad(f"it listens on {', '.join(found.values())}")
-    return ", ".join(found.values())
-
-
-def _in_force(answer: Answer, *path: str) -> str:
-    """A value of the YAML that Tempo shows, four spaces a level. Raises Bad when there is none at that path."""
-    depth = 0
-    for line in answer.body.splitlines():
-        key, _, value = line.strip().partition(":")
-        level = (len(line) - len(line.lstrip())) // 4
-        depth = min(depth, level)
-        if level == depth and key == path[depth]:
-            depth += 1
-            if depth == len(path):
-                return value.strip(" \"'")
-    raise Bad(f"HTTP {answer.status}, no {'.'.join(path)} in it")
 
 
 def _spans(answer: Answer) -> str:

@@ -1,23 +1,92 @@
-# Fetch URLs, one a line on standard input as `user secret url`; print for each its HTTP status and its body
-# (base64), or 000 and the error. A user other than `-` is authenticated by the password in
-# /etc/lgtm/secrets/<secret>, which curl reads from a pipe: it is in no argument list. A mail server is logged in
-# to and asked for nothing; it gets the password over TLS only, unless it is this very host.
-options() {
-	if [ "$1" != - ]; then printf 'user = "%s:%s"\n' "$1" "$(sed 's/[\\"]/\\&/g' "/etc/lgtm/secrets/$2")"; fi
+# Ask questions, one a line on standard input as `user secret value body url`; print for each its HTTP status and its
+# body (base64), or 000 and the error. Questions are asked at the same time, up to a line `.`, which waits for those
+# before it. A user other than `-` is authenticated by the password in /etc/lgtm/secrets/<secret>, or by `value`
+# (base64) where nothing is written there yet; the user `bearer` sends it as a token. curl reads it from a pipe: it is
+# in no argument list. A `body` (base64) is posted as JSON. A mail server is logged in to and asked for nothing; it
+# gets the password over TLS only, unless it is this very host.
+umask 077
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+tab=$(printf '\t')
+
+# The secret of a question, for a quoted string; the same as for the question before costs nothing.
+word() {
+	[ "$1 $2" = "${known:-}" ] && return
+	known="$1 $2"
+	if [ "$2" != - ]; then
+		word=$(printf %s "$2" | base64 -d | sed 's/[\\"]/\\&/g')
+	elif [ "$1" != - ]; then
+		word=$(sed 's/[\\"]/\\&/g' "/etc/lgtm/secrets/$1")
+	else
+		word=
+	fi
+}
+
+# One transfer of a curl that makes all of a round's at once: `user body url number`.
+transfer() {
+	url=${3#head+}
+	[ ! -s "$folder/transfers" ] || printf 'next\n'
+	printf 'url = "%s"\noutput = "%s.body"\nsilent\n' "$url" "$folder/$4"
+	printf 'write-out = "%s\\t%%{exitcode}\\t%%{http_code}\\t%%{errormsg}\\n"\n' "$4"
+	case $1 in
+	-) ;;
+	bearer) printf 'header = "Authorization: Bearer %s"\n' "$word" ;;
+	*) printf 'user = "%s:%s"\n' "$1" "$word" ;;
+	esac
+	[ "$2" = - ] || printf 'header = "Content-Type: application/json"\ndata-binary = "@%s"\n' "$folder/$4.post"
 	case $3 in
 	smtp://127.* | smtp://localhost:* | smtp://\[::1\]:*) printf 'request = NOOP\nmax-time = 10\n' ;;
 	smtp*) printf 'request = NOOP\nmax-time = 10\nssl-reqd\n' ;;
+	head+*) printf 'head\nlocation\nmax-time = 20\n' ;;
+	*) printf 'max-time = 5\n' ;;
 	esac
 }
-while read -r user secret url; do
-	body=$(mktemp)
-	error=$(mktemp)
-	if ! status=$(options "$user" "$secret" "$url" | curl --silent --show-error --max-time 5 --config - \
-		--output "$body" --write-out '%{http_code}' "$url" 2>"$error"); then
-		status=000
-		cp "$error" "$body"
-	fi
-	printf '%s %s\n' "$status" "$(base64 -w 0 <"$body")"
-	rm -f "$body" "$error"
+
+# What curl does not speak, or only in part: `user url number`. Over TLS it can say of a Redis that it answers.
+other() {
+	case $2 in
+	dns://*) if getent ahosts "${2#dns://}"; then status=200; else status=000; echo "no address for ${2#dns://}"; fi ;;
+	journal://*) journalctl -u "${2#journal://}" -n 40 --no-pager -o cat 2>&1 && status=200 || status=000 ;;
+	redis://*)
+		[ "$1" = - ] && user= || user="\"$1\""
+		{
+			[ -z "$word" ] || printf 'AUTH %s "%s"\r\n' "$user" "$word"
+			printf 'PING\r\nQUIT\r\n'
+		} | curl --silent --show-error --max-time 5 "telnet://${2#redis://}" 2>"$folder/$3.error"
+		[ -s "$folder/$3.error" ] && status=000 && cat "$folder/$3.error" || status=200
+		;;
+	rediss://*)
+		curl --silent --show-error --max-time 5 --output /dev/null "https://${2#rediss://}" 2>&1 </dev/null
+		case $? in 0 | 1 | 8 | 52 | 56) status=200 ;; *) status=000 ;; esac
+		;;
+	esac >"$folder/$3.body"
+	echo "$3${tab}0${tab}$status" >"$folder/$3.said"
+}
+
+# Make the transfers that have come together, and wait for everything.
+round() {
+	[ ! -s "$folder/transfers" ] || curl --parallel --parallel-max 24 --config - <"$folder/transfers" >"$folder/said" 2>/dev/null
+	rm -f "$folder/transfers"
+	wait
+	cat "$folder"/*said >>"$folder/all" 2>/dev/null
+	rm -f "$folder"/*said
+}
+
+number=0
+while read -r user secret value body url; do
+	if [ "$user" = . ] || [ -z "$user" ]; then round; continue; fi
+	number=$((number + 1))
+	word "$secret" "$value"
+	[ "$body" = - ] || printf %s "$body" | base64 -d >"$folder/$number.post"
+	case $url in
+	dns://* | journal://* | redis://* | rediss://*) other "$user" "$url" "$number" & ;;
+	*) transfer "$user" "$body" "$url" "$number" >>"$folder/transfers" ;;
+	esac
+done
+round
+sort -n "$folder/all" | while IFS=$tab read -r number code status error; do
+	[ "$code" = 0 ] || { status=000; echo "curl: ($code) $error" >"$folder/$number.body"; }
+	touch "$folder/$number.body"
+	printf '%s %s\n' "$status" "$(base64 -w 0 <"$folder/$number.body")"
 done
 exit 0

@@ -11,6 +11,8 @@ line() { (IFS='	'; printf '%s\n' "$*"); }
 . /etc/os-release
 line os "$ID" "${VERSION_ID:-}" "$(uname -m)"
 line ~now "$(date +%s)" "$(cat /proc/sys/kernel/random/boot_id)"
+line ~memory "$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)" "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)" \
+	"$(cut -d ' ' -f 1 /proc/uptime)"
 for tool in systemctl curl tar sha256sum ss findmnt; do command -v "$tool" >/dev/null || line lacks "$tool"; done
 current=$(basename "$(readlink "$root/current" 2>/dev/null || echo -)")
 line current "$current"
@@ -42,6 +44,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	user=${1%%:*} path=${1#*:}
 	if [ -e "$path" ]; then
 		stat -c 'volume	%n	%U:%G	%a	%F' "$path"
+		du -sx --block-size=1 "$path" 2>/dev/null | sed "s|^\([0-9]*\).*|~used	$path	\1|"
 		# Wrong below it: another owner, or a mode that keeps the owner out or lets everybody write.
 		getent passwd "$user" >/dev/null && find "$path" -xdev -mindepth 1 \( ! -user "$user" -o ! -group "$user" \
 			-o -type d ! -perm -u=rwx -o -type f ! -perm -u=rw -o ! -type l -perm -o=w \) \
@@ -70,10 +73,15 @@ linked() { find /etc/systemd/system -maxdepth 1 -name 'lgtm-*.service' -printf '
 named() { find "$root/current/services/" -type f -printf '%f\n' 2>/dev/null; }
 for service in $({ linked; named; } | grep -vx recover | sort -u); do
 	path=$root/current/services/$service
-	pid=$(systemctl show "lgtm-$service.service" --property=MainPID --value)
+	shown=$(systemctl show "lgtm-$service.service" \
+		--property=MainPID,ActiveState,NRestarts,MemoryCurrent,MemoryMax,ActiveEnterTimestampMonotonic)
+	of() { printf '%s\n' "$shown" | sed -n "s/^$1=//p"; }
+	pid=$(of MainPID)
 	[ -e "$path" ] && line runs "$service" "$(sed -n 's/^version //p' "$path")"
-	line unit "$service" "$(systemctl is-active "lgtm-$service.service")" "$(readlink "/proc/$pid/exe")"
+	# What crashes again and again changes by itself: whoever mends it must not be told that the host has changed.
+	line ~unit "$service" "$(of ActiveState)" "$(readlink "/proc/$pid/exe")"
 	line ~pid "$service" "$pid"
+	line ~use "$service" "$(of NRestarts)" "$(of MemoryCurrent)" "$(of MemoryMax)" "$(of ActiveEnterTimestampMonotonic)"
 	for note in started loaded; do
 		[ -e "/run/lgtm/$service.$note" ] && sed "s/^\([0-9a-f]*\)  /$note	$service	\1	/" "/run/lgtm/$service.$note"
 	done

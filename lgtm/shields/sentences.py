@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from lgtm import outcome
+from lgtm import outcome, record
 from lgtm.errors import LgtmError
 from lgtm.shields.patch import around, cli_errors, context
 
 
 def say(sentence: object, host: Any = None) -> None:
     """Print a sentence in red on stderr, each line behind its host."""
+    record.RUN.sentences.append(str(sentence))
     prefix = host.print_prefix if host is not None else ""  # pyinfra's `host` has no truth value
     for line in str(sentence).splitlines():
         said = line.removeprefix(f"{host.name}: ") if host is not None else line

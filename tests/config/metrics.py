@@ -72,6 +72,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
         "traces_spanmetrics_latency_bucket",
     ),
     "node_exporter": (
+        "lgtm_drift",
         "node_cpu_seconds_total",
         "node_filesystem_avail_bytes",
         "node_filesystem_size_bytes",

@@ -313,6 +313,8 @@ STACK = (
               changes={"node_exporter node_memory_MemAvailable_bytes": level(0.2e9)}),
     short("a clock is wrong", of_job("node_exporter", "ClockSkew"),
               changes={"node_exporter node_time_seconds": clock(-20)}),
+    short("a host is not as declared", of_job("node_exporter", "HostDrifted"),
+              changes={"node_exporter lgtm_drift": level(1)}),
     short("a clock is kept by nobody", of_job("node_exporter", "ClockNotSynchronised"),
               changes={"node_exporter node_timex_sync_status": level(0),
                        "node_exporter node_timex_maxerror_seconds": level(16)}),

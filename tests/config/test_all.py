@@ -66,7 +66,8 @@ def test_every_check_has_an_id_of_its_own_and_a_remedy(hosts: Any) -> None:
             for check in tasks()[service].checks(settings, site.at(node))
         ]
         assert len({check.id for check in found}) == len(found)
-        assert all(check.remedy and check.url.startswith(("http://", "smtp://")) for check in found)
+        schemes = ("http://", "https://", "smtp://", "redis://", "dns://")
+        assert all(check.remedy and check.url.startswith(schemes) for check in found)
 
 
 def test_every_exception_from_the_hardening_has_a_reason() -> None:

@@ -162,45 +162,6 @@ def test_the_real_loki_refuses_it_broken(real_loki: Path, tmp_path: Path, right:
     assert validate(found, real_loki, etc)[0].returncode == 1
 
 
-CONFIG = """\
-# compactor: retention_enabled: false
-compactor:
-  working_directory: /data/loki/compactor
-  retention_enabled: true
-  delete_request_store: filesystem
-  ring:
-    retention_enabled: false
-limits_config:
-  retention_period: 4w2d
-analytics:
-  retention_period: 0s
-"""
-
-
-def test_retention_is_judged_by_what_is_in_force() -> None:
-    judge = checks(loki_retention="720h")["loki.retention"].judge
-    assert judge(Answer(200, CONFIG)) == "720h in force"
-
-
-@pytest.mark.parametrize(
-    ("right", "wrong", "said"),
-    [
-        ("  retention_enabled: true", "  retention_enabled: false", "retention_enabled is not true"),
-        ("  delete_request_store: filesystem", '  delete_request_store: ""', "delete_request_store is not filesystem"),
-        ("4w2d", "31d", "31d is in force, not 30d"),
-        ("4w2d", "0s", "0s is in force, not 30d"),
-        ("limits_config:", "limits:", "no limits_config.retention_period"),
-    ],
-)
-def test_a_retention_that_is_not_in_force_is_bad(right: str, wrong: str, said: str) -> None:
-    judge = checks()["loki.retention"].judge
-    assert right in CONFIG
-    with pytest.raises(Bad, match=said):
-        judge(Answer(200, CONFIG.replace(right, wrong)))
-    with pytest.raises(Bad, match="HTTP 0"):
-        judge(Answer(0, "refused"))
-
-
 def test_a_loki_without_lines_answers_and_one_that_fails_does_not() -> None:
     judge = checks()["loki.query"].judge
     assert judge(Answer(200, '{"status": "success"}')) == "no lines yet"

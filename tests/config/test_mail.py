@@ -482,7 +482,7 @@ def test_what_is_not_sent_is_not_asked_about() -> None:
     secrets = {key: value for key, value in ENV.items() if key != "HEARTBEAT_URL"}
     site = make_site({"one": ("alertmanager",)}, secrets, alertmanager_mail=False)
     found = {one.id for one in tasks()["alertmanager"].checks(site.here.services["alertmanager"], site)}
-    assert found == {"alertmanager.ready", "alertmanager.status"}
+    assert found == {"alertmanager.ready", "alertmanager.status", "alertmanager.config"}
 
 
 @pytest.mark.parametrize(("host", "url"), [("m.test:587", "smtp://m.test:587"), ("m.test:465", "smtps://m.test:465")])

@@ -332,12 +332,24 @@ def test_a_queue_that_delivers_is_good_and_none_at_all_is_bad() -> None:
         check.judge(Answer(200, "go_goroutines 1\n"))
 
 
-def queue(sent: str, failed: str, stamp: str) -> Answer:
+@pytest.mark.parametrize(
+    ("pending", "newest", "shards", "said"),
+    [("2000", "1.7000001e+09", "1", "100 s behind, 2000 samples wait"), ("0", "1.7e+09", "0", "no shard")],
+)
+def test_a_queue_that_falls_behind_is_bad(pending: str, newest: str, shards: str, said: str) -> None:
+    with pytest.raises(Bad, match=said):
+        checks(make_site())["prometheus.remote_write"].judge(queue("900", "0", "1.7e+09", pending, newest, shards))
+
+
+def queue(sent: str, failed: str, stamp: str, pending: str = "0", newest: str = "1.7e+09", shards: str = "1") -> Answer:
     name = "prometheus_remote_storage"
     lines = (
         f"{name}_samples_total{QUEUE} {sent}",
         f"{name}_samples_failed_total{QUEUE} {failed}",
         f"{name}_queue_highest_sent_timestamp_seconds{QUEUE} {stamp}",
+        f"{name}_samples_pending{QUEUE} {pending}",
+        f"{name}_highest_timestamp_in_seconds {newest}",
+        f"{name}_shards{QUEUE} {shards}",
     )
     return Answer(200, "\n".join(lines))
 

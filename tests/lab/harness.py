@@ -1,6 +1,7 @@
 """Deploys to real lab hosts, through the real command line. Hosts are the lab's own numbers, see HOSTS."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,13 @@ class Site:
         run = self.deploy(*flags, **data)
         assert run.code == 0, run.text
         return run
+
+    def reported(self, script: str, *flags: str, **data: Any) -> tuple[Run, dict[str, Any]]:
+        """Run a script, and read the record that it leaves."""
+        path = self.folder / "record.json"
+        path.unlink(missing_ok=True)
+        run = self.run(script, *flags, "--data", f"json={path}", **data)
+        return run, json.loads(path.read_text()) if path.exists() else {}
 
     def _inventory(self, data: dict[str, Any]) -> str:
         groups = {service: [host for host in self.hosts if service in self.hosts[host]]

@@ -7,23 +7,13 @@ import time
 
 import dashboards
 import pytest
+import stack
 from harness import Site, active, pids, sh
 from stack import WHOLE, Canary, Grafana, eventually
 
-from lab.machines import Host, Lab
+from lab.machines import Host
 
-
-@pytest.fixture(scope="module")
-def host(lab: Lab) -> Host:
-    """The host to which the lab's backend sends its logs and traces."""
-    lab.reset([1])
-    return lab.host(1)
-
-
-@pytest.fixture(scope="module")
-def site(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """One host with everything, which takes logs and traces from outside as the lab's own inventory has it."""
-    return Site(tmp_path_factory.mktemp("site"), {host: WHOLE}, {"loki_exposed": True, "tempo_exposed": True})
+host, site = stack.first_host, stack.whole_site
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ TOUCHES_PYINFRA = {
     "remote",
     "operations",
     "verification",
+    "checklist",
     "data",
     "rollback",
     "runs",

@@ -11,7 +11,7 @@ from examples import component, resolved
 from sites import ALL, SPLIT, make_site
 
 from lgtm import declaration
-from lgtm.checks import Answer, Result, ready
+from lgtm.checks import Answer, Bad, Result, ready
 from lgtm.component import Artifact
 from lgtm.errors import Refusal
 from lgtm.settings import SiteSettings
@@ -81,9 +81,9 @@ def test_an_answer_of_a_stand_in_is_marked_wherever_it_runs(monkeypatch: pytest.
 def test_checks_follow_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Store("3.0.3"), monkeypatch)
     site = make_site({"one": ("tempo",)})
-    [retention] = [check for _, check in declaration.checks_of(site) if check.id == "tempo.retention"]
-    said = Answer(200, "backend_worker:\n    compaction:\n        block_retention: 336h0m0s\n")
-    assert retention.judge(said) == "336h0m0s"
+    [config] = [check for _, check in declaration.checks_of(site) if check.id == "tempo.config"]
+    with pytest.raises(Bad, match="backend_worker: None is in force"):
+        config.judge(Answer(200, "server: {}\n"))
 
 
 def test_two_real_services_on_one_port_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

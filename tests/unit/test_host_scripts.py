@@ -15,9 +15,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 from examples import NONCE, SUPPORT, build, component, full
@@ -377,104 +375,24 @@ def test_a_wrong_owner_is_mended_without_touching_the_data(host: Private) -> Non
     assert samples.read_text() == "precious"
 
 
-class Asked(BaseHTTPRequestHandler):
-    """Answers with the Authorization header that it was sent."""
-
-    def do_GET(self) -> None:
-        self.send_response(200 if self.headers["Authorization"] else 401)
-        self.end_headers()
-        self.wfile.write(str(self.headers["Authorization"]).encode())
-
-    def log_request(self, *_: object) -> None:
-        """Say nothing."""
-
-
-def test_a_question_with_a_user_carries_the_password_that_the_host_has(host: Private) -> None:
-    password = 'pa"ss\\wörd'
-    host.path("/etc/lgtm/secrets/grafana").mkdir(parents=True)
-    host.path("/etc/lgtm/secrets/grafana/admin").write_text(password)
-    with HTTPServer(("127.0.0.1", 0), Asked) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/"
-        ran = host.run("ask", stdin=f"admin grafana/admin {url}\n- - {url}")
-        server.shutdown()
-    (with_user, sent), (without, _) = (line.split() for line in ran.stdout.splitlines())
-    assert (with_user, without) == ("200", "401")
-    scheme, login = base64.b64decode(sent).decode().split()
-    assert (scheme, base64.b64decode(login).decode()) == ("Basic", f"admin:{password}")
+def test_a_verdict_is_kept_and_says_since_when_all_has_been_well(host: Private) -> None:
+    proved = host.path("/opt/lgtm/proved")
+    proved.write_text("100 r1 g1 well\n200 r1 g1 unwell\n300 r1 g1 well\n400 r1 g1 well\n")
+    now, since = host.run("prove", "r1", "g1", "well").stdout.split()
+    assert (since, proved.read_text().splitlines()[-1]) == ("300", f"{now} r1 g1 well")
+    assert host.run("prove", "r1", "g1", "unwell").stdout.split()[1] == "-"
+    now, since = host.run("prove", "r2", "g1", "well").stdout.split()
+    assert now == since, "another release begins anew"
+    assert host.run("prove", "r2", "g2", "well").stdout.split()[1] >= since, "and so does another generation"
 
 
-class Greeting(StreamRequestHandler):
-    """A mail server that knows one password and, unlike any other, has no TLS."""
-
-    def handle(self) -> None:
-        server = self.server
-        assert isinstance(server, MailServer)
-        self.say("220 hello")
-        for line in self.rfile:
-            word = line.split()[0].decode()
-            if word == "EHLO":
-                self.say("250-mail.test\r\n250 AUTH PLAIN")
-            elif word == "AUTH":
-                self.say("334 ")
-                server.logins.append(base64.b64decode(self.rfile.readline()).decode().split("\0")[1:])
-                self.say("235 in" if server.logins[-1][1] == server.password else "535 out")
-            else:
-                self.say("221 bye" if word == "QUIT" else "250 fine" if word == "NOOP" else "500 what?")
-
-    def say(self, line: str) -> None:
-        self.wfile.write(f"{line}\r\n".encode())
-
-
-class MailServer(ThreadingTCPServer):
-    password = 'pa"ss\\word'
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Greeting)
-        self.logins: list[list[str]] = []
-
-
-@pytest.mark.parametrize(
-    ("address", "password", "answer", "tried"),
-    [
-        ("127.0.0.1", MailServer.password, ("250", ""), True),
-        ("127.0.0.1", "wrong", ("000", "curl: (67) Login denied"), True),
-        ("0x7f000001", MailServer.password, ("000", "curl: (64) "), False),  # for all the script knows, another host
-    ],
-)
-def test_a_mail_server_is_logged_in_to_and_elsewhere_only_with_tls(
-    host: Private, address: str, password: str, answer: tuple[str, str], tried: bool
-) -> None:
-    host.path("/etc/lgtm/secrets/alertmanager").mkdir(parents=True)
-    host.path("/etc/lgtm/secrets/alertmanager/smtp_password").write_text(password)
-    with MailServer() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"smtp://{address}:{server.server_address[1]}"
-        ran = host.run("ask", stdin=f"me@mail.test alertmanager/smtp_password {url}")
-        server.shutdown()
-    [(status, body)] = [line.split() for line in ran.stdout.splitlines()]
-    assert (status, base64.b64decode(body).decode()[: len(answer[1])]) == answer
-    assert server.logins == ([["me@mail.test", password]] if tried else [])
-
-
-class Broken(BaseHTTPRequestHandler):
-    """Promises more than it sends."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "100")
-        self.end_headers()
-        self.wfile.write(b"half")
-
-    def log_request(self, *_: object) -> None:
-        """Say nothing."""
-
-
-def test_half_an_answer_is_none(host: Private) -> None:
-    with HTTPServer(("127.0.0.1", 0), Broken) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        ran = host.run("ask", stdin=f"- - http://127.0.0.1:{server.server_port}/")
-        server.shutdown()
-    status, body = ran.stdout.split()
-    assert status == "000" and base64.b64decode(body).startswith(b"curl: (18)")
+def test_drift_is_a_metric_that_remembers_since_when(host: Private) -> None:
+    metrics = host.path("/opt/lgtm/lgtm_drift.prom")  # where no node_exporter has a folder for it
+    assert host.run("drift", "0").stdout.strip() == "0"
+    first = host.run("drift", "1").stdout.strip()
+    text = metrics.read_text()
+    assert "lgtm_drift 1\n" in text and f"lgtm_drift_since_timestamp_seconds {first}\n" in text
+    metrics.write_text(text.replace(first, "1700000000"))
+    assert host.run("drift", "1").stdout.strip() == "1700000000"
+    assert host.run("drift", "0").stdout.strip() == "0" and "lgtm_drift 0\n" in metrics.read_text()
+    assert stat.S_IMODE(metrics.stat().st_mode) == 0o644 and not list(metrics.parent.glob("*.new"))

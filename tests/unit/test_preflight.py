@@ -12,7 +12,7 @@ from examples import build, converged, full
 from lgtm.component import Volume
 from lgtm.hoststate import HostState, Room
 from lgtm.plan import UNITS
-from lgtm.preflight import findings
+from lgtm.preflight import View, findings
 from lgtm.settings import SiteSettings
 from lgtm.site import Node, Site
 
@@ -25,7 +25,7 @@ NGINX = ("127.0.0.1:9001", 'users:(("nginx",pid=7,fd=5))')
 
 
 def found(**parts: Any) -> list[str]:
-    return findings(SITE, WANTED, replace(HERE, **parts), NOW)
+    return findings(View(SITE, WANTED, replace(HERE, **parts), NOW))
 
 
 def test_a_good_host_has_no_findings() -> None:
@@ -33,7 +33,7 @@ def test_a_good_host_has_no_findings() -> None:
 
 
 def test_a_bare_host_has_no_findings_either() -> None:
-    assert findings(SITE, WANTED, HostState(now=NOW), NOW) == []
+    assert findings(View(SITE, WANTED, HostState(now=NOW), NOW)) == []
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_every_reason_is_told_at_once() -> None:
 
 def test_a_service_that_may_go_is_no_finding() -> None:
     leaving = replace(HERE, links={**HERE.links, f"{UNITS}/lgtm-gone.service": "x"})
-    assert findings(SITE, WANTED, leaving, NOW, {"gone"}) == []
+    assert findings(View(SITE, WANTED, leaving, NOW, {"gone"})) == []
 
 
 def test_data_is_not_written_below_a_mount_point_without_its_mount() -> None:
     wanted = build(full(volumes=(Volume("/data/alpha", mount="/data"),)))
-    [sentence] = findings(SITE, wanted, replace(HERE, unmounted=frozenset({"/data"})), NOW)
+    [sentence] = findings(View(SITE, wanted, replace(HERE, unmounted=frozenset({"/data"})), NOW))
     assert sentence.startswith("web1: /data should be a mount point (setting mounts), but nothing is mounted there")
-    assert findings(SITE, WANTED, replace(HERE, unmounted=frozenset({"/data"})), NOW) == []
+    assert findings(View(SITE, WANTED, replace(HERE, unmounted=frozenset({"/data"})), NOW)) == []

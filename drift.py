@@ -1,0 +1,10 @@
+"""Say whether every host is as declared, exit code 2 when one is not: `pyinfra inventories/prod.py drift.py`.
+
+Made for cron; the answer is a metric of node_exporter, too.
+"""
+
+from pyinfra import host
+
+from lgtm import runs
+
+runs.drift(host)

@@ -1,0 +1,204 @@
+"""The checklist as runs: what is asked of a host before a deploy, after it, and every now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from pyinfra.api.host import Host
+
+from lgtm import (
+    barriers,
+    diagnosis,
+    operations,
+    outcome,
+    plugins,
+    preflight,
+    record,
+    release,
+    remote,
+    report,
+    standing,
+    verification,
+)
+from lgtm import history as past
+from lgtm import plan as planning
+from lgtm.checks import Answer, Bad, Check, Result
+from lgtm.declaration import checks_of, drills_of, generation_of, marked, plots_of, store
+from lgtm.diagnosis import Finding
+from lgtm.errors import Exit, Refusal
+from lgtm.generation import Generation
+from lgtm.inventory import RunSettings
+from lgtm.plan import Plan
+from lgtm.preflight import View
+from lgtm.secrets import Secret
+from lgtm.site import Site
+
+HOUR = 3600  # seconds that a plot looks back
+
+_results: dict[str, list[Result]] = {}  # of each host, until all have answered
+
+
+def planned(view: View, oneway: Iterable[str] = ()) -> Plan:
+    """What would be done to a host that was read; it goes into the run's record."""
+    plan = planning.make(
+        view.site.here.name, view.wanted, view.found, operations.NONCE, operations.support_files(), oneway
+    )
+    kept = record.RUN.host(view.site.here.name)
+    kept.declared(view.wanted)
+    kept.current, kept.now = view.found.current or "", view.found.now
+    kept.in_force, kept.plan = plan.empty, plan.lines()
+    return plan
+
+
+def verify(here: Site, run: RunSettings, host: Host) -> None:
+    """Ask every check of one host and show the answers; a failed one fails the run."""
+    view, results = _verified(here, run, host)
+    well = not any(result.verdict == "failed" for result in results)
+    if not well:
+        outcome.record(Exit.FAILED)
+    kept = record.RUN.host(host.name)
+    said = remote.run(host, "prove", [release.identity(here.root), view.wanted.id, "well" if well else "unwell"])
+    now, since = said.split()
+    kept.now, kept.well_since = int(now), None if since == "-" else int(since)
+    if run.html:
+        _look_back(here, host)
+    report.checks(results)
+    report.provenance([view.wanted])
+
+
+def _verified(here: Site, run: RunSettings, host: Host) -> tuple[View, list[Result]]:
+    view = _viewed(here, host)
+    plan = planned(view)
+    checks = checks_of(here) + (drills_of(here) if run.mail else [])
+    asked = verification.await_all(host, checks, run.patience, lambda ids: report.waiting(host.name, ids))
+    results = [*standing.results(view, plan), *marked(here, asked)]
+    record.RUN.host(host.name).checked(results)
+    return view, results
+
+
+def diagnose(here: Site, run: RunSettings, host: Host, others: Sequence[Host]) -> None:
+    """Look for the cause of each known problem, once all hosts have answered; a cause that is found fails the run."""
+    known = {problem.id: problem for problem in plugins.problems()}
+    if run.problem and run.problem not in known:
+        raise Refusal(f"problem={run.problem} is not known; there are {', '.join(known)}")
+    _results[host.name] = _verified(here, run, host)[1]
+    if len(_results) < len(others):
+        return
+    every = [result for results in _results.values() for result in results]
+    for problem in [known[run.problem]] if run.problem else known.values():
+        finding = diagnosis.diagnose(problem, every)
+        journals = _journals(here, others, finding) if finding.cause or run.problem else []
+        report.finding(finding, journals)
+        if finding.cause and (run.problem or finding.cause.verdict == "failed"):
+            outcome.record(Exit.FAILED)
+
+
+def _journals(here: Site, hosts: Sequence[Host], finding: Finding) -> list[str]:
+    """The last words of the services that are to blame, or of all that might be: the evidence."""
+    cause, found = finding.cause, []
+    for host in hosts:
+        carried = set(here.at(next(node for node in here.nodes if node.name == host.name)).here.services)
+        services = (
+            [cause.service] if cause and cause.host == host.name else finding.problem.services if not cause else []
+        )
+        asked = [service for service in services if service in carried]
+        for service, answer in zip(asked, verification.put(host, [_journal(one) for one in asked]), strict=True):
+            found += [f"{host.name}, {service}: {line}" for line in answer.body.splitlines()[-5:]]
+    return found
+
+
+def _journal(service: str) -> verification.Question:
+    return verification.Question(f"journal://lgtm-{service}")
+
+
+def ahead(here: Site, run: RunSettings, host: Host) -> None:
+    """Ask what can be known before a deploy, and show it; whatever would refuse the deploy refuses here."""
+    view = _viewed(here, host, run)
+    plan = planned(view)
+    new = {service: artifact.version for service, artifact in view.wanted.artifacts.items()}
+    steps = barriers.findings(view.found.runs, new, plugins.barriers(), run.willing)
+    results = [*preflight.results(view), *_asked(here, host, plan)]
+    record.RUN.host(host.name).checked(results)
+    report.checks(results)
+    if steps:
+        raise Refusal("\n".join(f"{host.name}: {step}" for step in steps))
+    if any(result.verdict == "failed" for result in results):
+        outcome.record(Exit.REFUSED)
+
+
+def foretell(here: Site, host: Host, plan: Plan) -> None:
+    """Before a deploy that has something to do: what the network says. Raises Refusal when it could not succeed."""
+    results = [result for result in _asked(here, host, plan) if not result.ok]
+    record.RUN.host(host.name).checked(results)
+    if results:
+        report.checks(results)
+    if failed := [result for result in results if result.verdict == "failed"]:
+        raise Refusal("\n".join(f"{host.name}: {one.check.title}: {one.found}; {one.check.remedy}" for one in failed))
+
+
+def drift(here: Site, run: RunSettings, host: Host) -> None:
+    """Say whether one host is as declared, and since when it is not; node_exporter is told, too."""
+    view = _viewed(here, host, run)
+    plan = planned(view)
+    since = int(remote.run(host, "drift", ["0" if plan.empty else "1"]))
+    report.plan(plan)
+    if not plan.empty:
+        report.since(host.name, since, view.found.now)
+        outcome.record(Exit.PENDING)
+
+
+def _viewed(here: Site, host: Host, run: RunSettings | None = None) -> View:
+    wanted = generation_of(here)
+    found = operations.read(host, wanted)
+    return View(here, wanted, found, int(time.time()), run.removable if run else ())
+
+
+def _asked(here: Site, host: Host, plan: Plan) -> list[Result]:
+    """The checks that can be asked before anything of ours runs, with the secrets that will be sent."""
+    secrets = secrets_of(plan.generation)
+    checks = [(service, check) for service, check in checks_of(here) if check.ahead]
+    return verification.ask(host, [*checks, *_downloads(here, plan)], secrets)
+
+
+def secrets_of(generation: Generation) -> dict[str, Secret]:
+    """service/name → value, of every secret of a generation."""
+    return {
+        f"{component.service}/{secret.name}": secret.value
+        for component in generation.components
+        for secret in component.secrets
+    }
+
+
+def _downloads(here: Site, plan: Plan) -> list[tuple[str, Check]]:
+    """Whether the host reaches what it will download itself."""
+    if store(here.root, here.here.settings).push:
+        return []
+    remedy = "see the host's way out and its DNS, or set artifact_push or artifact_mirror"
+    return [
+        (artifact.name, Check(f"{artifact.name}.download", f"{artifact.name} {artifact.version} can be downloaded",
+                              f"head+{artifact.url}", _there, remedy, ahead=True))
+        for artifact in plan.artifacts
+        if artifact.url
+    ]  # fmt: skip
+
+
+def _there(answer: Answer) -> str:
+    if answer.status != 200:
+        raise Bad(f"HTTP {answer.status}" if answer.status else answer.body.strip())
+    return "200"
+
+
+def _look_back(here: Site, host: Host) -> None:
+    """The plots of the last hour, and what was done on the host."""
+    plots = plots_of(here)
+    end = int(time.time())
+    span = f"&start={end - HOUR}&end={end}&step=60"
+    answers = verification.put(host, [verification.Question(plot.url + span) for plot in plots])
+    for plot, answer in zip(plots, answers, strict=True):
+        values = plot.values(answer)
+        top = max((value for _, value in values), default=0.0)
+        record.RUN.plots.append(
+            {"title": plot.title, "unit": plot.unit, "host": host.name, "values": values, "top": top}
+        )
+    record.RUN.host(host.name).history = [dict(one) for one in past.parse(remote.run(host, "history")).log]

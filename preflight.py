@@ -1,0 +1,7 @@
+"""Ask what can be known before a deploy, and change nothing: `pyinfra inventories/prod.py preflight.py`."""
+
+from pyinfra import host
+
+from lgtm import runs
+
+runs.ahead(host)

@@ -1,0 +1,68 @@
+"""What a deploy asks before it begins: what the host will download must be there; what the world says only warns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from examples import build, full, resolved
+from sites import make_site
+
+from lgtm import checklist, record, verification
+from lgtm.checks import Answer, Bad, Check, Result
+from lgtm.errors import Refusal
+from lgtm.plan import Plan
+
+URL = "https://example.com/alpha.tar.gz"
+PLAN = replace(Plan("web1", build(full()), "f"), artifacts=(replace(resolved(full()), url=URL),))
+HOST: Any = SimpleNamespace(name="web1")
+
+
+@pytest.fixture(autouse=True)
+def downloading(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A site whose hosts download themselves."""
+    store = SimpleNamespace(push=False)
+    monkeypatch.setattr(checklist, "store", lambda root, settings: store)
+    monkeypatch.setattr(checklist, "checks_of", lambda site: [])
+    monkeypatch.setattr(record, "RUN", record.Record())
+    return store
+
+
+def test_what_a_host_will_download_is_asked_for_from_there(downloading: SimpleNamespace) -> None:
+    [(service, check)] = checklist._downloads(make_site(), PLAN)
+    assert (service, check.id, check.url, check.ahead) == ("alpha", "alpha.download", f"head+{URL}", True)
+    assert check.judge(Answer(200, "")) == "200"
+    for answer, said in ((Answer(404, ""), "HTTP 404"), (Answer(0, "curl: (6) Could not resolve host"), "resolve")):
+        with pytest.raises(Bad, match=said):
+            check.judge(answer)
+    downloading.push = True
+    assert checklist._downloads(make_site(), PLAN) == []
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, gate: str) -> None:
+    check = Check("alpha.x", "X can be had", "head+https://example.com", lambda one: "", "open the way out", gate)  # type: ignore[arg-type]
+    found = [Result("web1", "alpha", check, False, "HTTP 404")]
+    monkeypatch.setattr(verification, "ask", lambda host, checks, secrets: found)
+
+
+def test_a_deploy_that_could_not_succeed_is_refused_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, "own")
+    with pytest.raises(Refusal, match=r"^web1: X can be had: HTTP 404; open the way out$"):
+        checklist.foretell(make_site(), HOST, PLAN)
+
+
+def test_what_the_world_says_is_told_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(monkeypatch, "world")
+    checklist.foretell(make_site(), HOST, PLAN)
+    said = capsys.readouterr().err
+    assert "X can be had" in said and "→ open the way out" in said and "1 warnings, 0 failed" in said
+    assert [check["verdict"] for check in record.RUN.hosts["web1"].checks] == ["warning"]
+
+
+def test_the_secrets_that_a_host_will_get_are_known_by_the_names_of_their_files() -> None:
+    found = checklist.secrets_of(PLAN.generation)
+    assert {name: value.reveal() for name, value in found.items()} == {"alpha/token": "s3cret-of-alpha"}
