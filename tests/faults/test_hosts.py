@@ -174,3 +174,12 @@ def test_what_becomes_ill_by_a_deploy_takes_it_back(converged: Site, host: Host,
     assert run.code == 1, run.text
     assert "went back to the generation before: node_exporter is ready: " in run.text, run.text
     back(host, old)
+
+
+def test_a_service_that_crashes_again_and_again_is_mended(converged: Site, host: Host, old: str) -> None:
+    """Its state is never the same twice: that is no change that somebody made since the plan."""
+    sh(host, "chown -R root:root /data/prometheus; systemctl kill -s KILL lgtm-prometheus; sleep 3")
+    run = converged.deploy()
+    assert run.code == 0 and "owner root:root" in run.text, run.text
+    whole(host)
+    assert current(host) == old

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ STEPS = (
     "Lock", "Artifacts", "Secrets", "Stage and validate", "Health before", "Activate", "Verify", "Commit",
 )  # fmt: skip
 BOUNDED = ("Stage and validate", "Activate", "Commit")
+NEXT = "1.11.9"  # node_exporter's
 SEED = random.SystemRandom().randrange(10**6)
 RANDOM = 30 if FULL else 2
-LASTS = 6.0  # seconds, about as long as such a deploy takes
+switched: list[bool] = []  # of each random moment: whether the switch had begun by then
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +36,17 @@ def binaries(converged: Site, host: Host, tmp_path_factory: pytest.TempPathFacto
     pid = host._group.init()
     source.write_bytes(Path(f"/proc/{pid}/root{path}").read_bytes())
     source.chmod(0o755)
-    return another_build(folder / "next", source, "1.11.9")
+    return another_build(folder / "next", source, NEXT)
 
 
 @pytest.fixture
 def step(converged: Site, host: Host, binaries: Path) -> str:
-    """The host is as it was before; the deploy to come changes a version and a configuration."""
+    """The host is as it was before, but for a lost secret; the deploy to come changes a version and a configuration."""
     converged.env.pop("LGTM_BINARIES", None)
     run = converged.deploy("--data", "unlock=true")
     assert run.code == 0, run.text
+    # So that the deploy to come has every step there is.
+    sh(host, f"rm -rf /opt/lgtm/artifacts/node_exporter-{NEXT}-* /etc/lgtm/secrets/prometheus/staging_bearer_token")
     converged.env["LGTM_BINARIES"] = str(binaries)
     return current(host)
 
@@ -52,20 +56,35 @@ CHANGE = {"prometheus_disk_free_low": 0.2}
 
 @pytest.mark.parametrize("name", STEPS if FULL else BOUNDED)
 def test_killed_at_a_step(converged: Site, host: Host, step: str, name: str) -> None:
-    if not killed_at(converged, name, **CHANGE):
-        pytest.skip(f"this deploy has no step called {name}")
+    assert killed_at(converged, name, **CHANGE), f"this deploy has no step called {name}"
     whole(host)
     heals(converged, host, step, **CHANGE)
+
+
+@pytest.fixture(scope="module")
+def lasts(converged: Site, host: Host, binaries: Path) -> float:
+    """Seconds that such a deploy takes here, artifacts and all."""
+    converged.deployed("--data", "unlock=true")
+    converged.env["LGTM_BINARIES"] = str(binaries)
+    start = time.monotonic()
+    converged.deployed(**CHANGE)
+    return time.monotonic() - start
 
 
 @pytest.mark.parametrize("number", range(RANDOM))
-def test_killed_at_a_random_moment(converged: Site, host: Host, step: str, number: int) -> None:
-    moment = random.Random(SEED * 100 + number).uniform(0.5, LASTS)
-    print(f"seed {SEED}, moment {moment:.2f} s")
+def test_killed_at_a_random_moment(converged: Site, host: Host, lasts: float, step: str, number: int) -> None:
+    moment = random.Random(SEED * 100 + number).uniform(0.1, 0.95) * lasts
+    print(f"seed {SEED}, moment {moment:.2f} s of {lasts:.2f} s")
     if not killed_after(converged, moment, **CHANGE):
         pytest.skip("the deploy was quicker")
+    switched.append(current(host) != step or switching(host))
     whole(host)
     heals(converged, host, step, **CHANGE)
+
+
+@pytest.mark.skipif(not FULL, reason="two moments may both be early; make faults")
+def test_five_of_the_random_moments_were_after_the_switch() -> None:
+    assert len(switched) > 20 and sum(switched) >= 5, switched
 
 
 @pytest.mark.skipif(not FULL, reason="waits for a whole window; make faults")

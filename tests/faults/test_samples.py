@@ -1,4 +1,4 @@
-"""Data survives: every sample that Prometheus scraped is in Mimir exactly once, whatever was switched meanwhile."""
+"""Data survives: every sample is in Mimir exactly once, every line and span is still there, whatever was switched."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from urllib.parse import quote
 
 import pytest
 from harness import Run, Site, current, sh
+from stack import Canary, eventually
 
 from lab.machines import Host
 
+LOUD = {"prometheus_log_level": "warn", "mimir_log_level": "warn", "loki_log_level": "warn", "tempo_log_level": "warn"}
+
 
 @pytest.fixture(scope="module")
-def services() -> tuple[str, ...]:
-    return "prometheus", "mimir", "node_exporter"
+def site(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    services = ("prometheus", "mimir", "loki", "tempo", "node_exporter")
+    return Site(tmp_path_factory.mktemp("site"), {host: services}, {"loki_exposed": True, "tempo_exposed": True})
 
 
 def samples(host: Host, port: int, path: str, minutes: int) -> dict[str, list[float]]:
@@ -33,18 +37,39 @@ def settled(host: Host) -> tuple[dict[str, list[float]], dict[str, list[float]]]
     return scraped, stored
 
 
-def test_no_sample_is_lost_or_doubled_by_an_upgrade_a_revert_and_a_rollback(converged: Site, host: Host) -> None:
+def read_back(host: Host, canary: Canary) -> bool:
+    """Whether a canary's line and its span can be read, of Loki and of Tempo themselves."""
+    query = quote(f'{{service="{canary.name}"}}', safe="")
+    lines = sh(host, f"curl -s '{host.address}:3100/loki/api/v1/query_range?since=1h&query={query}'")
+    trace = sh(host, f"curl -s {host.address}:3200/api/traces/{canary.trace_id}")
+    return canary.trace_id in lines and canary.name in trace
+
+
+def sung(host: Host) -> Canary:
+    """A canary of now, written to all three stores."""
+    canary = Canary()
+    canary.write(host)
+    return canary
+
+
+def test_nothing_is_lost_or_doubled_by_an_upgrade_a_revert_and_a_rollback(converged: Site, host: Host) -> None:
     first = current(host)
+    canaries = [sung(host)]
     time.sleep(20)
-    upgraded = converged.deploy(prometheus_log_level="warn", mimir_log_level="warn")
+    upgraded = converged.deploy(**LOUD)
     assert upgraded.code == 0, upgraded.text
+    canaries.append(sung(host))
     time.sleep(20)
-    reverted = converged.deploy(prometheus_log_level="loud", mimir_log_level="info")
+    quiet = {name: "error" for name in LOUD}
+    reverted = converged.deploy(**quiet | {"prometheus_log_level": "loud"})
     assert reverted.code == 1, reverted.text
+    canaries.append(sung(host))
     time.sleep(20)
     rolled: Run = converged.run("rollback.py")
     assert rolled.code == 0 and current(host) == first, rolled.text
     time.sleep(20)
+    for canary in canaries:
+        eventually(lambda canary=canary: read_back(host, canary), 60, f"the line and the span of {canary.name}")
     scraped, stored = settled(host)
     assert scraped.keys() == stored.keys() >= {"prometheus", "mimir", "node_exporter"}
     assert sum(len(times) for times in scraped.values()) > 12
