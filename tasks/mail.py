@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -152,7 +153,7 @@ def heartbeat_name(url: Secret) -> Check:
 def _address_of(answer: Answer) -> str:
     if answer.status != 200 or not answer.body.strip():
         raise Bad(answer.body.strip() or f"HTTP {answer.status}")
-    return answer.body.split()[0]
+    return str(ip_address(answer.body.split()[0]))
 
 
 def deliveries(site: Site, integration: str, title: str, remedy: str) -> Check:

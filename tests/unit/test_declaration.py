@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sites
 from examples import component, resolved
 from sites import ALL, SPLIT, make_site
 
@@ -82,8 +83,10 @@ def test_checks_follow_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch
     use(Store("3.0.3"), monkeypatch)
     site = make_site({"one": ("tempo",)})
     [config] = [check for _, check in declaration.checks_of(site) if check.id == "tempo.config"]
-    with pytest.raises(Bad, match="backend_worker: None is in force"):
-        config.judge(Answer(200, "server: {}\n"))
+    newer = make_site({"one": ("tempo",)}, tempo_version="3.0.3")
+    assert config.judge(Answer(200, sites.file(sites.component(newer, "tempo"), "tempo.yml")))
+    with pytest.raises(Bad, match="is in force, not"):
+        config.judge(Answer(200, sites.file(sites.component(site, "tempo"), "tempo.yml")))  # of the version that is set
 
 
 def test_two_real_services_on_one_port_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
