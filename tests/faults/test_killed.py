@@ -39,16 +39,20 @@ def binaries(converged: Site, host: Host, tmp_path_factory: pytest.TempPathFacto
     return another_build(folder / "next", source, NEXT)
 
 
+def before(site: Site, host: Host, binaries: Path) -> str:
+    """Take the host to what it was, but for what it lost, so that the deploy to come has every step there is."""
+    site.env.pop("LGTM_BINARIES", None)
+    run = site.deploy("--data", "unlock=true")
+    assert run.code == 0, run.text
+    sh(host, f"rm -rf /opt/lgtm/artifacts/node_exporter-{NEXT}-* /etc/lgtm/secrets/prometheus/staging_bearer_token")
+    site.env["LGTM_BINARIES"] = str(binaries)
+    return current(host)
+
+
 @pytest.fixture
 def step(converged: Site, host: Host, binaries: Path) -> str:
-    """The host is as it was before, but for a lost secret; the deploy to come changes a version and a configuration."""
-    converged.env.pop("LGTM_BINARIES", None)
-    run = converged.deploy("--data", "unlock=true")
-    assert run.code == 0, run.text
-    # So that the deploy to come has every step there is.
-    sh(host, f"rm -rf /opt/lgtm/artifacts/node_exporter-{NEXT}-* /etc/lgtm/secrets/prometheus/staging_bearer_token")
-    converged.env["LGTM_BINARIES"] = str(binaries)
-    return current(host)
+    """The generation before; the deploy to come changes a version, a secret and a configuration."""
+    return before(converged, host, binaries)
 
 
 CHANGE = {"prometheus_disk_free_low": 0.2}
@@ -63,9 +67,8 @@ def test_killed_at_a_step(converged: Site, host: Host, step: str, name: str) -> 
 
 @pytest.fixture(scope="module")
 def lasts(converged: Site, host: Host, binaries: Path) -> float:
-    """Seconds that such a deploy takes here, artifacts and all."""
-    converged.deployed("--data", "unlock=true")
-    converged.env["LGTM_BINARIES"] = str(binaries)
+    """Seconds that such a deploy takes here."""
+    before(converged, host, binaries)
     start = time.monotonic()
     converged.deployed(**CHANGE)
     return time.monotonic() - start
