@@ -168,7 +168,7 @@ def test_tools_that_are_there_are_not_installed_again(monkeypatch: pytest.Monkey
         raise AssertionError("nothing is missing")
 
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr(prerequisites, "missing", dict)
+    monkeypatch.setattr(prerequisites, "missing", lambda tests: {})
     monkeypatch.setattr(prerequisites, "install", forbidden)
     prerequisites.ensure()
 

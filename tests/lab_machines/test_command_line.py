@@ -41,7 +41,7 @@ def test_a_tool_that_stays_missing_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr(prerequisites, "missing", lambda: {"mmdebstrap": "mmdebstrap"})
+    monkeypatch.setattr(prerequisites, "missing", lambda tests: {"mmdebstrap": "mmdebstrap"})
     monkeypatch.setattr(prerequisites, "install", lambda _: None)
     monkeypatch.setattr("shutil.which", lambda *_, **__: "/usr/bin/apt-get")
     assert main(["prerequisites"]) == 1
