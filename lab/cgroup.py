@@ -43,8 +43,12 @@ class Group:
         return sorted(pid for found, _, _ in os.walk(self._folders()[0]) for pid in members(Path(found)))
 
     def init(self) -> int | None:
-        """Find process 1 of the guest that runs in this group, by its number out here, if there is one."""
-        return next(iter(members(self._folders()[0] / "payload" / "init.scope")), None)
+        """Find process 1 of the guest that runs in this group, by its number out here, if there is one.
+
+        For a moment the scope has children of it too, on their way to groups of their own; where numbers have wrapped
+        around, theirs may be lower.
+        """
+        return next(filter(is_first, members(self._folders()[0] / "payload" / "init.scope")), None)
 
     def stop(self, seconds: float = 5) -> None:
         """Ask the group's processes to end, end those that do not, and remove the group."""
@@ -96,6 +100,15 @@ def members(folder: Path) -> list[int]:
         return sorted(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
     except OSError:
         return []
+
+
+def is_first(pid: int) -> bool:
+    """Tell whether a process is process 1 to itself."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
 
 
 def signal_all(pids: Sequence[int], number: int) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from lab.cgroup import Group
 from lab.errors import LabError
 from lab.machines import Lab
 from lab.shell import run
+from lab.waiting import until
 
 from .conftest import make_lab, refusal, traces
 
@@ -213,3 +215,19 @@ def comm(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def test_process_1_is_known_by_what_it_is_and_not_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where numbers have wrapped around, a child that systemd has just made has a lower one."""
+    with subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "30"]) as outside:
+        try:
+            children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
+            assert until(lambda: bool(children.read_text()), 5)
+            first = int(children.read_text())
+            scope = [os.getpid(), 2**22, first]  # somebody else, somebody who has gone, and the one
+            monkeypatch.setattr("lab.cgroup.members", lambda folder: scope)
+            assert Group("any").init() == first
+            scope.remove(first)
+            assert Group("any").init() is None
+        finally:
+            outside.kill()
