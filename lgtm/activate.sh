@@ -72,14 +72,12 @@ arm() { # id, seconds, who, action, services that cannot go back
 	printf '%s %s %s %s %s %s %s\n' "$from" "$1" "$(($(date +%s) + $2))" "$(cat /proc/sys/kernel/random/boot_id)" \
 		"${4:-deploy}" "${5:--}" "$3" >"$root/pending.new"
 	sync -f "$root/pending.new" # the whole file system: artifacts and generation too are on disk before the switch
-	mv "$root/pending.new" "$root/pending"
 	systemctl stop lgtm-revert.timer 2>/dev/null
 	systemctl reset-failed lgtm-revert.service 2>/dev/null
+	# The timer comes first: should this end in between, it finds nothing to revert.
 	systemd-run --quiet --collect --unit=lgtm-revert --on-active="$2" --timer-property=AccuracySec=100ms \
-		--property=Restart=on-abnormal --property=RestartSec=1 "$here/activate.sh" revert "nobody committed within $2 s" &&
-		return 0
-	rm -f "$root/pending" # nothing would take the switch back
-	return 1
+		--property=Restart=on-abnormal --property=RestartSec=1 "$here/activate.sh" revert "nobody committed within $2 s" || return 1 # nothing would take the switch back
+	mv "$root/pending.new" "$root/pending"
 }
 
 flip() { # id, seconds

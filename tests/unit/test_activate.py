@@ -136,6 +136,13 @@ def test_one_switch_at_a_time(machine: Private) -> None:
     assert said.startswith("a switch is under way already (- ") and said.endswith("exit=1")
 
 
+def test_the_timer_is_there_before_anything_waits_for_it(machine: Private) -> None:
+    machine.path("/run/bin/systemd-run").write_text("#!/bin/sh\nls /opt/lgtm >/run/seen\n")
+    do(machine, "arm", version("1.0").id, "60", "anna@one")
+    assert machine.path("/opt/lgtm/pending").exists()
+    assert "pending" not in machine.path("/run/seen").read_text().split()
+
+
 def test_nothing_is_armed_that_no_timer_takes_back(machine: Private) -> None:
     machine.path("/run/bin/systemd-run").write_text("#!/bin/sh\nexit 1\n")
     assert do(machine, "arm", "g0", "60", "anna@one").endswith("exit=1")
