@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pyinfra.api.host import Host
 
@@ -26,12 +26,10 @@ from lgtm import plan as planning
 from lgtm.checks import Answer, Bad, Check, Result
 from lgtm.declaration import checks_of, drills_of, generation_of, marked, plots_of, store
 from lgtm.diagnosis import Finding
-from lgtm.errors import Exit, Refusal
-from lgtm.generation import Generation
+from lgtm.errors import Exit, Refusal, combined
 from lgtm.inventory import RunSettings
 from lgtm.plan import Plan
 from lgtm.preflight import View
-from lgtm.secrets import Secret
 from lgtm.site import Site
 
 HOUR = 3600  # seconds that a plot looks back
@@ -39,8 +37,22 @@ HOUR = 3600  # seconds that a plot looks back
 _results: dict[str, list[Result]] = {}  # of each host, until all have answered
 
 
-def planned(view: View, oneway: Iterable[str] = ()) -> Plan:
+def viewed(here: Site, run: RunSettings, host: Host) -> View:
+    """Read one host: what it has, beside what is wanted of it."""
+    wanted = generation_of(here)
+    found = operations.read(host, wanted)
+    return View(here, wanted, found, int(time.time()), run.removable)
+
+
+def barred(view: View, willing: frozenset[str]) -> list[str]:
+    """The steps between versions that nobody may take, or not without saying so; sentences for the operator."""
+    steps = barriers.findings(view.found.runs, view.wanted.versions, plugins.barriers(), willing)
+    return [f"{view.site.here.name}: {step}" for step in steps]
+
+
+def planned(view: View) -> Plan:
     """What would be done to a host that was read; it goes into the run's record."""
+    oneway = barriers.crossed(view.found.runs, view.wanted.versions, plugins.barriers())
     plan = planning.make(
         view.site.here.name, view.wanted, view.found, operations.NONCE, operations.support_files(), oneway
     )
@@ -68,7 +80,7 @@ def verify(here: Site, run: RunSettings, host: Host) -> None:
 
 
 def _verified(here: Site, run: RunSettings, host: Host) -> tuple[View, list[Result]]:
-    view = _viewed(here, host)
+    view = viewed(here, run, host)
     plan = planned(view)
     checks = checks_of(here) + (drills_of(here) if run.mail else [])
     asked = verification.await_all(host, checks, run.patience, lambda ids: report.waiting(host.name, ids))
@@ -95,51 +107,47 @@ def diagnose(here: Site, run: RunSettings, host: Host, others: Sequence[Host]) -
 
 
 def _journals(here: Site, hosts: Sequence[Host], finding: Finding) -> list[str]:
-    """The last words of the services that are to blame, or of all that might be: the evidence."""
+    """The last words of the service that is to blame, or of all that might be: the evidence."""
     cause, found = finding.cause, []
     for host in hosts:
-        carried = set(here.at(next(node for node in here.nodes if node.name == host.name)).here.services)
-        services = (
-            [cause.service] if cause and cause.host == host.name else finding.problem.services if not cause else []
-        )
-        asked = [service for service in services if service in carried]
-        for service, answer in zip(asked, verification.put(host, [_journal(one) for one in asked]), strict=True):
+        services = [cause.service] if cause else finding.problem.services
+        carried = [one for one in services if host.name in {node.name for node in here.carrying(one)}]
+        asked = carried if cause is None or cause.host == host.name else []
+        answers = verification.put(host, [verification.Question(f"journal://lgtm-{one}") for one in asked])
+        for service, answer in zip(asked, answers, strict=True):
             found += [f"{host.name}, {service}: {line}" for line in answer.body.splitlines()[-5:]]
     return found
 
 
-def _journal(service: str) -> verification.Question:
-    return verification.Question(f"journal://lgtm-{service}")
-
-
 def ahead(here: Site, run: RunSettings, host: Host) -> None:
     """Ask what can be known before a deploy, and show it; whatever would refuse the deploy refuses here."""
-    view = _viewed(here, host, run)
+    view = viewed(here, run, host)
     plan = planned(view)
-    new = {service: artifact.version for service, artifact in view.wanted.artifacts.items()}
-    steps = barriers.findings(view.found.runs, new, plugins.barriers(), run.willing)
     results = [*preflight.results(view), *_asked(here, host, plan)]
     record.RUN.host(host.name).checked(results)
     report.checks(results)
-    if steps:
-        raise Refusal("\n".join(f"{host.name}: {step}" for step in steps))
+    if steps := barred(view, run.willing):
+        raise combined(steps)
     if any(result.verdict == "failed" for result in results):
         outcome.record(Exit.REFUSED)
 
 
-def foretell(here: Site, host: Host, plan: Plan) -> None:
-    """Before a deploy that has something to do: what the network says. Raises Refusal when it could not succeed."""
-    results = [result for result in _asked(here, host, plan) if not result.ok]
+def foretell(view: View, host: Host, plan: Plan) -> None:
+    """Before a deploy that has something to do: what only warns, and what the network says.
+
+    Raises Refusal when the deploy could not succeed; what the host's own state refuses has been refused by now.
+    """
+    results = [one for one in (*preflight.results(view), *_asked(view.site, host, plan)) if not one.ok]
     record.RUN.host(host.name).checked(results)
     if results:
         report.checks(results)
     if failed := [result for result in results if result.verdict == "failed"]:
-        raise Refusal("\n".join(f"{host.name}: {one.check.title}: {one.found}; {one.check.remedy}" for one in failed))
+        raise combined([f"{host.name}: {one.check.title}: {one.found}; {one.check.remedy}" for one in failed])
 
 
 def drift(here: Site, run: RunSettings, host: Host) -> None:
     """Say whether one host is as declared, and since when it is not; node_exporter is told, too."""
-    view = _viewed(here, host, run)
+    view = viewed(here, run, host)
     plan = planned(view)
     since = int(remote.run(host, "drift", ["0" if plan.empty else "1"]))
     report.plan(plan)
@@ -148,26 +156,10 @@ def drift(here: Site, run: RunSettings, host: Host) -> None:
         outcome.record(Exit.PENDING)
 
 
-def _viewed(here: Site, host: Host, run: RunSettings | None = None) -> View:
-    wanted = generation_of(here)
-    found = operations.read(host, wanted)
-    return View(here, wanted, found, int(time.time()), run.removable if run else ())
-
-
 def _asked(here: Site, host: Host, plan: Plan) -> list[Result]:
     """The checks that can be asked before anything of ours runs, with the secrets that will be sent."""
-    secrets = secrets_of(plan.generation)
     checks = [(service, check) for service, check in checks_of(here) if check.ahead]
-    return verification.ask(host, [*checks, *_downloads(here, plan)], secrets)
-
-
-def secrets_of(generation: Generation) -> dict[str, Secret]:
-    """service/name → value, of every secret of a generation."""
-    return {
-        f"{component.service}/{secret.name}": secret.value
-        for component in generation.components
-        for secret in component.secrets
-    }
+    return verification.ask(host, [*checks, *_downloads(here, plan)], plan.generation.secrets)
 
 
 def _downloads(here: Site, plan: Plan) -> list[tuple[str, Check]]:

@@ -16,7 +16,7 @@ Gate = Literal["own", "peer", "world"]
 class Answer:
     """What a URL said: HTTP status (0 when nobody answered, then `body` says why) and body.
 
-    `before` is the body it had before the check's own `write`.
+    `url` is the one that was asked, `before` the body it had before the check's own `write`.
     """
 
     status: int

@@ -13,6 +13,7 @@ OnChange = Literal["restart", "reload", "none"]
 CURRENT = "/opt/lgtm/current"
 ARTIFACTS = "/opt/lgtm/artifacts"
 SECRETS = "/etc/lgtm/secrets"
+METRICS = "/opt/lgtm/metrics"  # what is no service's own to say, such as drift: files that node_exporter hands on
 
 
 def unit_name(service: str) -> str:

@@ -12,6 +12,7 @@ from lgtm import unit
 from lgtm.artifacts import Resolved
 from lgtm.component import ARTIFACTS, Component, Port, unit_name
 from lgtm.errors import Refusal
+from lgtm.secrets import Secret
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Generation:
     @property
     def services(self) -> tuple[str, ...]:
         return tuple(component.service for component in self.components)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """service → version of what it will run."""
+        return {service: artifact.version for service, artifact in self.artifacts.items()}
+
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """service/name → value, of every secret file."""
+        return {f"{one.service}/{secret.name}": secret.value for one in self.components for secret in one.secrets}
 
     def component(self, service: str) -> Component:
         return next(component for component in self.components if component.service == service)

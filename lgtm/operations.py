@@ -73,13 +73,8 @@ def install(plan: Plan, store: Store) -> Step:
 @operation()
 def write_secrets(plan: Plan) -> Step:
     """Write the secrets that are missing or different, and remove those nobody names."""
-    values = {
-        f"{component.service}/{secret.name}": secret.value.reveal()
-        for component in plan.generation.components
-        for secret in component.secrets
-    }
-    names = [name for name, _ in plan.secrets]
-    yield _script("secrets", [*plan.stale_secrets, "--", *names], _lines(values[name] for name in names))
+    values, names = plan.generation.secrets, [name for name, _ in plan.secrets]
+    yield _script("secrets", [*plan.stale_secrets, "--", *names], _lines(values[name].reveal() for name in names))
 
 
 @operation()

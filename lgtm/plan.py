@@ -90,8 +90,8 @@ def make(
         users=tuple(sorted({component.user for component in wanted.components} - found.users)),
         volumes=tuple(_volumes(wanted.components, found)),
         artifacts=_artifacts(wanted, found),
-        secrets=tuple(_secrets(wanted.components, found, nonce)),
-        stale_secrets=tuple(sorted(found.secrets.keys() - _secret_names(wanted.components) - found.named)),
+        secrets=tuple(_secrets(wanted, found, nonce)),
+        stale_secrets=tuple(sorted(found.secrets.keys() - wanted.secrets.keys() - found.named)),
         support=tuple(_differences(found.support, {path: sha256(text) for path, text in support.items()})),
         files=tuple(_files(wanted, found)),
         links=tuple(_links(wanted, found)),
@@ -148,21 +148,15 @@ def _artifacts(wanted: Generation, found: HostState) -> tuple[Resolved, ...]:
     return tuple(artifact for name, artifact in sorted(needed.items()) if name not in found.artifacts)
 
 
-def _secret_names(components: Iterable[Component]) -> set[str]:
-    return {f"{component.service}/{secret.name}" for component in components for secret in component.secrets}
-
-
-def _secrets(components: Iterable[Component], found: HostState, nonce: str) -> Iterable[tuple[str, str]]:
-    for component in components:
-        for secret in component.secrets:
-            name = f"{component.service}/{secret.name}"
-            state = found.secrets.get(name)
-            if state is None:
-                yield name, "create"
-            elif state.digest != digest(nonce, secret.value):
-                yield name, "changed"
-            elif state.mode != "600:root":
-                yield name, f"mode {state.mode} → 600:root"
+def _secrets(wanted: Generation, found: HostState, nonce: str) -> Iterable[tuple[str, str]]:
+    for name, value in wanted.secrets.items():
+        state = found.secrets.get(name)
+        if state is None:
+            yield name, "create"
+        elif state.digest != digest(nonce, value):
+            yield name, "changed"
+        elif state.mode != "600:root":
+            yield name, f"mode {state.mode} → 600:root"
 
 
 def _differences(have: Mapping[str, str], want: Mapping[str, str]) -> Iterable[tuple[str, str]]:

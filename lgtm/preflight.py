@@ -36,6 +36,7 @@ class HostCheck:
     remedy: str
     gate: Gate = "own"
     well: Callable[[View], str] = lambda view: ""
+    again: bool = False  # verify.py asks it, too
 
     def result(self, view: View) -> Result:
         problems = list(dict.fromkeys(self.problems(view)))
@@ -184,9 +185,13 @@ def _leaving(view: View) -> Iterable[str]:
         )
 
 
-VOLUMES = HostCheck("host.volumes", "Data directories are directories", _volumes, "move away what lies in their place")
-MOUNTS = HostCheck("host.mounts", "What should be mounted is mounted", _mounts, "mount it, see the setting mounts")
-DISK = HostCheck("host.disk", "There is room to write", _disk, "make room, or remount it writable")
+VOLUMES = HostCheck(
+    "host.volumes", "Data directories are directories", _volumes, "move away what lies in their place", again=True
+)
+MOUNTS = HostCheck(
+    "host.mounts", "What should be mounted is mounted", _mounts, "mount it, see the setting mounts", again=True
+)
+DISK = HostCheck("host.disk", "There is room to write", _disk, "make room, or remount it writable", again=True)
 CHECKS = (
     HostCheck("host.tools", "The host has the tools that are needed", _tools, "apt-get install what is missing"),
     HostCheck("host.distribution", "The distribution is supported", _distribution, "use one that is known to work",
@@ -194,16 +199,18 @@ CHECKS = (
     HostCheck("host.architecture", "The artifacts are for this processor", _architecture, "set arch in group_data",
               well=lambda view: view.found.arch),
     HostCheck("host.clock", "The clock is right", _clock, "set up NTP: systemctl status systemd-timesyncd",
-              well=lambda view: f"{abs(view.found.now - view.now)} s away"),
+              well=lambda view: f"{abs(view.found.now - view.now)} s away", again=True),
     HostCheck("host.links", "Nothing lies where our links belong", _planted, "move it away"),
-    HostCheck("host.switch", "No switch is under way", _switch, "wait for it, or see docs/rollback.md"),
+    HostCheck("host.switch", "No switch is under way", _switch, "wait for it, or see docs/rollback.md",
+              again=True),
     VOLUMES,
     MOUNTS,
     DISK,
     HostCheck("host.ports", "The ports are free", _ports, "end the process that holds it, or give us another port"),
     HostCheck("host.services", "Every service that is here belongs here", _leaving, "see --data remove"),
     HostCheck("host.retention", "The disk suffices for the retention", _retention,
-              "a larger disk, or a shorter retention; …_expected are what the estimate is made of", "world", _fits),
+              "a larger disk, or a shorter retention; …_expected are what the estimate is made of",
+              "world", _fits, again=True),
     HostCheck("host.memory", "The memory suffices", _memory, "a larger host, or fewer services on it", "world",
               lambda view: gibibytes(view.found.memory[0]) if view.found.memory else "not known"),
 )  # fmt: skip

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class HostRecord:
 
     def declared(self, generation: Generation) -> None:
         self.generation = generation.id
-        self.versions = {service: one.version for service, one in generation.artifacts.items()}
+        self.versions = generation.versions
         self.stand_ins = sorted({one.name for one in generation.artifacts.values() if one.stand_in})
 
     def checked(self, results: Iterable[Result]) -> None:
@@ -80,14 +81,12 @@ class Record:
 
 
 RUN = Record()
-_wanted: dict[str, str] = {}
 
 
+@cache
 def leave(as_json: str, as_html: str) -> None:
-    """Write the record at these paths when the run ends, however it ends. Raises Usage where that cannot be."""
+    """Write the record at these paths when the run ends, however it ends; once. Raises Usage where that cannot be."""
     for name, path in (("json", as_json), ("html", as_html)):
         if path and not (os.access(Path(path).parent, os.W_OK) and not Path(path).is_dir()):
             raise Usage(f"{name}={path} cannot be written: is there such a folder?")
-    if not _wanted and (as_json or as_html):
-        _wanted.update(json=as_json, html=as_html)
-        atexit.register(lambda: RUN.write(int(outcome.current()), as_json, as_html))
+    atexit.register(lambda: RUN.write(int(outcome.current()), as_json, as_html))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,5 +102,4 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, "")
     PAGE.write_text(page())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import socket
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_state
 
 from lgtm import (
-    barriers,
     checklist,
     operations,
     outcome,
@@ -27,16 +25,14 @@ from lgtm import (
     switching,
     verification,
 )
-from lgtm import plan as planning
 from lgtm.artifacts import Store
 from lgtm.checks import Check
 from lgtm.commandline import flag
-from lgtm.declaration import checks_of, generation_of, marked, store
+from lgtm.declaration import checks_of, marked, store
 from lgtm.errors import Exit, LgtmError, combined
 from lgtm.generation import Generation
 from lgtm.inventory import RunSettings, run_settings, site
 from lgtm.plan import Plan
-from lgtm.preflight import View
 from lgtm.settings import seconds
 from lgtm.site import Site
 from lgtm.switching import Switch
@@ -46,7 +42,10 @@ def deploy(host: Host) -> None:
     """Bring one host to what is declared: look, plan, and enqueue what the plan needs, if anything."""
     here, run = begin(host)
     unlock(host, run)
-    plan = _look(here, host, run)
+    view = checklist.viewed(here, run, host)
+    if problems := preflight.findings(view) + checklist.barred(view, run.willing):
+        raise combined(problems)
+    plan = checklist.planned(view)
     report.plan(plan)
     if flag("diff"):
         _show_files(host, plan)
@@ -57,7 +56,7 @@ def deploy(host: Host) -> None:
         return
     forced = run.promote == "force"
     promote.require(here.root, str(flag("inventory")), here.here.settings, forced, run.confirm)
-    checklist.foretell(here, host, plan)
+    checklist.foretell(view, host, plan)
     _enqueue(here, plan, f"{who(run)} promote=force" if forced else who(run))
 
 
@@ -98,12 +97,11 @@ def diagnose(host: Host) -> None:
 def repair(host: Host) -> None:
     """Mend owners and modes of one host's data, and nothing else."""
     here, run = begin(host)
-    wanted = generation_of(here)
-    found = operations.read(host, wanted)
-    if problems := preflight.volumes(View(here, wanted, found, int(time.time()))):
+    view = checklist.viewed(here, run, host)
+    if problems := preflight.volumes(view):
         raise combined([f"{host.name}: {problem}" for problem in problems])
-    whole = planning.make(host.name, wanted, found, operations.NONCE, {})
-    plan = Plan(host.name, wanted, found.fingerprint, users=whole.users, volumes=whole.volumes)
+    whole = checklist.planned(view)
+    plan = Plan(host.name, view.wanted, view.found.fingerprint, users=whole.users, volumes=whole.volumes)
     report.plan(plan, "owners and modes are as they should be")
     if plan.empty:
         return
@@ -113,18 +111,6 @@ def repair(host: Host) -> None:
     switching.lock(plan=plan, who=who(run), name="Lock")
     operations.prepare(plan=plan, name="Owners and modes")
     switching.commit(activated=False, keep=0, name="Done")
-
-
-def _look(here: Site, host: Host, run: RunSettings) -> Plan:
-    wanted = generation_of(here)
-    found = operations.read(host, wanted)
-    view = View(here, wanted, found, int(time.time()), run.removable)
-    new = {service: artifact.version for service, artifact in wanted.artifacts.items()}
-    steps = barriers.findings(found.runs, new, plugins.barriers(), run.willing)
-    if problems := preflight.findings(view) + [f"{host.name}: {step}" for step in steps]:
-        raise combined(problems)
-    oneway = barriers.crossed(found.runs, new, plugins.barriers())
-    return checklist.planned(view, oneway)
 
 
 def _enqueue(here: Site, plan: Plan, who: str) -> None:

@@ -14,15 +14,19 @@ from lgtm.settings import gibibytes
 
 SETTLED = 60  # seconds after which a start is no news
 FULL = 0.9  # share of its memory limit at which a service is about to be killed
-ALSO = ("host.switch", "host.volumes", "host.mounts", "host.disk", "host.clock", "host.retention")  # asked ahead, too
 
 
 def results(view: View, plan: Plan) -> list[Result]:
     """The outcome of every item for one host; `plan` is what is left to do there."""
-    found = [check.result(view) for check in (*_host(plan), *(one for one in preflight.CHECKS if one.id in ALSO))]
-    for component in view.wanted.components:
-        found += [check.result(view) for check in _service(component, plan)]
-    return found
+    return [check.result(view) for check in checks(view.wanted.components, plan)]
+
+
+def checks(components: Iterable[Component], plan: Plan) -> Iterable[HostCheck]:
+    """Every item there is for a host that carries these."""
+    yield from _host(plan)
+    yield from (check for check in preflight.CHECKS if check.again)
+    for component in components:
+        yield from _service(component, plan)
 
 
 def _host(plan: Plan) -> Iterable[HostCheck]:

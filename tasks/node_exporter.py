@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from lgtm.checks import Answer, Bad, Check, ready
-from lgtm.component import Artifact, Component, Unit, Volume
+from lgtm.component import METRICS, Artifact, Component, Unit
 from lgtm.settings import PortNumber, ServiceSettings
 from lgtm.site import Site
 from lgtm.unit import HARDENING
 
-DATA = "/data/node_exporter"  # metrics that others write, such as drift.py
 # What must work on any Linux; each fails when the hardening hides too much of the host.
 ESSENTIAL = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat")
 
@@ -26,7 +25,7 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
             command=(
                 "{artifact}/node_exporter",
                 f"--web.listen-address={site.target('node_exporter')}",
-                f"--collector.textfile.directory={DATA}",
+                f"--collector.textfile.directory={METRICS}",
                 f"--log.level={settings.log_level}",
             ),
             relax={
@@ -44,7 +43,6 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
         ),
         ready=site.url("node_exporter", "/"),
         ports=(site.port("node_exporter"),),
-        volumes=(Volume(DATA, "0755"),),
         ready_timeout=settings.ready_timeout,
     )
 

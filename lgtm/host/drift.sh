@@ -1,11 +1,9 @@
 # Tell node_exporter, and whoever asks again, whether this host is as declared. Argument: 1 when it is not, 0 when it
 # is. Prints since when it is not, in seconds since the epoch.
 set -eu
-folder=/data/node_exporter
-[ -d "$folder" ] || folder=/opt/lgtm
 umask 022
-mkdir -p "$folder"
-file=$folder/lgtm_drift.prom
+mkdir -p /opt/lgtm/metrics
+file=/opt/lgtm/metrics/lgtm_drift.prom
 now=$(date +%s)
 since=$(sed -n 's/^lgtm_drift_since_timestamp_seconds //p' "$file" 2>/dev/null || true)
 [ "$1" = 1 ] || since=0
@@ -21,7 +19,5 @@ lgtm_drift_since_timestamp_seconds ${since:-0}
 # TYPE lgtm_drift_checked_timestamp_seconds gauge
 lgtm_drift_checked_timestamp_seconds $now
 END
-chmod 644 "$file.new"
-chown --reference="$folder" "$file.new" # all that lies in a volume belongs to its service
 mv "$file.new" "$file"
 echo "$since"

@@ -10,7 +10,7 @@ shift 3
 lock=/run/lgtm/lock
 lease=30 # seconds; renew.sh makes it longer as long as somebody is there
 now=$(date +%s)
-mkdir -p /run/lgtm /opt/lgtm/generations /opt/lgtm/artifacts
+mkdir -p /run/lgtm /opt/lgtm/generations /opt/lgtm/artifacts /opt/lgtm/metrics
 exec 9>/run/lgtm/mutex # the lock is a lease with a name in it; the mutex makes looking and taking one step
 flock 9
 if read -r expires holder 2>/dev/null <"$lock/holder" && [ "$now" -lt "$expires" ]; then

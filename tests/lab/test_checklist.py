@@ -138,12 +138,13 @@ BREAKS = (
     Break(
         "there is a switch, and something in the way",
         "echo 'g111111111111 g222222222222 9999999999 boot deploy - anna@laptop' >/opt/lgtm/pending; "
-        "systemctl stop lgtm-node_exporter; rm -rf /data/node_exporter; touch /data/node_exporter; "
+        "systemctl stop lgtm-alloy; mv /data/alloy /data/kept; touch /data/alloy; "
         "sed -i 's/^ID=.*/ID=slackware/' $(readlink -f /etc/os-release)",
-        "rm -f /opt/lgtm/pending /data/node_exporter; sed -i 's/^ID=.*/ID=debian/' $(readlink -f /etc/os-release)",
+        "rm -f /opt/lgtm/pending /data/alloy; mv /data/kept /data/alloy; "
+        "sed -i 's/^ID=.*/ID=debian/' $(readlink -f /etc/os-release)",
         {
             "host.switch": "a switch to g222222222222 by anna@laptop (deploy) is under way",
-            "host.volumes": "/data/node_exporter is a regular", "host.distribution": "runs slackware 12",
+            "host.volumes": "/data/alloy is a regular", "host.distribution": "runs slackware 12",
         },
         "preflight.py",
     ),

@@ -107,3 +107,21 @@ def test_a_dry_run_shows_what_was_edited_by_hand(converged: Site, host: Host) ->
     seen = converged.dry("--diff")
     assert "-  group_wait: 9s" in seen.text
     converged.deployed()
+
+
+def test_drift_says_so_since_when_and_tells_node_exporter(converged: Site, host: Host) -> None:
+    converged.deployed()
+    told = "curl -s 127.0.0.1:9100/metrics | sed -n 's/^lgtm_drift //p'"
+    well = converged.run("drift.py")
+    assert well.code == 0 and "nothing to do" in well.text and sh(host, told) == "0"
+    sh(host, "echo '# mine' >>/opt/lgtm/current/etc/prometheus/prometheus.yml")
+    first, again = converged.run("drift.py"), converged.run("drift.py")
+    for run in (first, again):
+        assert run.code == 2 and "etc/prometheus/prometheus.yml: changed by hand" in run.text, run.text
+    since = [
+        line.split(", ")[0] for run in (first, again) for line in run.text.splitlines() if "not as declared" in line
+    ]
+    assert len(since) == 2 and since[0] == since[1], since
+    assert sh(host, told) == "1"
+    converged.deployed()
+    assert converged.run("drift.py").code == 0 and sh(host, told) == "0"

@@ -13,10 +13,13 @@ from sites import make_site
 from lgtm import checklist, record, verification
 from lgtm.checks import Answer, Bad, Check, Result
 from lgtm.errors import Refusal
+from lgtm.hoststate import HostState
 from lgtm.plan import Plan
+from lgtm.preflight import View
 
 URL = "https://example.com/alpha.tar.gz"
 PLAN = replace(Plan("web1", build(full()), "f"), artifacts=(replace(resolved(full()), url=URL),))
+VIEW = View(make_site(), PLAN.generation, HostState(now=1_700_000_000), 1_700_000_000)
 HOST: Any = SimpleNamespace(name="web1")
 
 
@@ -50,19 +53,27 @@ def answer(monkeypatch: pytest.MonkeyPatch, gate: str) -> None:
 def test_a_deploy_that_could_not_succeed_is_refused_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, "own")
     with pytest.raises(Refusal, match=r"^web1: X can be had: HTTP 404; open the way out$"):
-        checklist.foretell(make_site(), HOST, PLAN)
+        checklist.foretell(VIEW, HOST, PLAN)
 
 
 def test_what_the_world_says_is_told_and_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer(monkeypatch, "world")
-    checklist.foretell(make_site(), HOST, PLAN)
+    checklist.foretell(VIEW, HOST, PLAN)
     said = capsys.readouterr().err
     assert "X can be had" in said and "→ open the way out" in said and "1 warnings, 0 failed" in said
     assert [check["verdict"] for check in record.RUN.hosts["web1"].checks] == ["warning"]
 
 
+def test_what_only_warns_of_the_host_itself_is_told_by_a_deploy_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verification, "ask", lambda host, checks, secrets: [])
+    checklist.foretell(replace(VIEW, found=replace(VIEW.found, os="alpine 3.20")), HOST, PLAN)
+    assert "runs alpine 3.20, on which nobody has tried this" in capsys.readouterr().err
+
+
 def test_the_secrets_that_a_host_will_get_are_known_by_the_names_of_their_files() -> None:
-    found = checklist.secrets_of(PLAN.generation)
+    found = PLAN.generation.secrets
     assert {name: value.reveal() for name, value in found.items()} == {"alpha/token": "s3cret-of-alpha"}

@@ -387,7 +387,7 @@ def test_a_verdict_is_kept_and_says_since_when_all_has_been_well(host: Private) 
 
 
 def test_drift_is_a_metric_that_remembers_since_when(host: Private) -> None:
-    metrics = host.path("/opt/lgtm/lgtm_drift.prom")  # where no node_exporter has a folder for it
+    metrics = host.path("/opt/lgtm/metrics/lgtm_drift.prom")
     assert host.run("drift", "0").stdout.strip() == "0"
     first = host.run("drift", "1").stdout.strip()
     text = metrics.read_text()
