@@ -58,7 +58,8 @@ class Network:
         if self._device.exists():
             raise LabError(f"No lab made the interface {self.bridge}; `ip link delete {self.bridge}` removes it.")
         # Not in one command: `ip link add` takes an alias and forgets it.
-        run("ip", "link", "add", self.bridge, "type", "bridge")
+        # Its address is set: a bridge without one takes that of a cable, and another when that cable goes.
+        run("ip", "link", "add", self.bridge, "address", self._mac, "type", "bridge")
         run("ip", "link", "set", self.bridge, "alias", owner)
         # Its network is IPv4 alone; where the kernel has no IPv6 at all, this fails and does not matter.
         attempt("ip", "link", "set", self.bridge, "addrgenmode", "none")
@@ -82,6 +83,11 @@ class Network:
         cable = Path("/sys/class/net", self.port(machine))
         if not until(lambda: not cable.exists(), 2):
             attempt("ip", "link", "delete", cable.name)
+
+    @property
+    def _mac(self) -> str:
+        """A locally administered hardware address, made of this machine's address on the bridge."""
+        return ":".join(f"{byte:02x}" for byte in (0x02, 0x00, *self.interface.ip.packed))
 
     @property
     def _device(self) -> Path:

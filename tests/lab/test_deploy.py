@@ -23,7 +23,7 @@ def test_a_dry_run_on_a_bare_host_shows_every_file_and_writes_none(site: Site, h
 
 def test_after_a_deploy_every_service_is_active(converged: Site, host: Host) -> None:
     assert active(host) == dict.fromkeys(SERVICES, "active")
-    assert sh(host, "ls /opt/lgtm") == "artifacts\ncurrent\ngenerations\ngood\nlog"
+    assert sh(host, "ls /opt/lgtm") == "artifacts\ncurrent\ngenerations\ngood\nlog\nmetrics"
     assert sh(host, "test -e /run/lgtm/lock || echo free") == "free"
 
 

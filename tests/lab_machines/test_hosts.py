@@ -82,6 +82,19 @@ def test_a_power_cut_leaves_no_time_for_last_words(host: Host) -> None:
     assert "last-words" not in host.run("ls", "/opt")
 
 
+def test_a_machine_that_does_not_answer_is_told_and_switched_off_and_on_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.host.BOOT_SECONDS", 8)
+    late = "[Service]\nExecStartPre=sh -c 'test -e /opt/again || { touch /opt/again; sleep 60; }'\n"
+    host.run("sudo", "mkdir", "/etc/systemd/system/ssh.service.d")
+    host.run("sudo", "tee", "/etc/systemd/system/ssh.service.d/late.conf", stdin=late)
+    host.power_off()
+    with pytest.warns(UserWarning, match=r"off and on again: lab1 does not answer .*ssh\.service start running"):
+        host.power_on()
+    host.run("sudo", "rm", "-r", "/etc/systemd/system/ssh.service.d", "/opt/again")
+
+
 def test_an_orderly_power_off_stops_services_first(host: Host) -> None:
     host.run("sudo", "systemd-run", "--quiet", "--property=ExecStop=/bin/touch /opt/stopped", "sleep", "inf")
     host.power_off()
