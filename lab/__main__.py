@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
-from lab import prerequisites, services
-from lab.contract import BACKEND_PORTS
-from lab.errors import LabError
-from lab.machines import Host, Lab
-from lab.scenarios import describe
+from . import prerequisites, services
+from .contract import BACKEND_PORTS
+from .errors import LabError
+from .machines import Host, Lab
+from .scenarios import describe
 
 Action = Callable[[Lab, argparse.Namespace], None]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import LabError
-from lab.shell import run
+from .errors import LabError
+from .shell import run
 
 # Holds the keys of the stable releases, which also sign testing (forky).
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from lab import apt, repacks, tarball
-from lab.layout import Layout
-from lab.standins import packing
+from . import apt, repacks, tarball
+from .layout import Layout
+from .standins import packing
 
 INDEX = "index.json"
 Entry = dict[str, object]

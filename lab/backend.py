@@ -20,12 +20,12 @@ from urllib.parse import parse_qs, urlsplit
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from lab.contract import BACKEND_PORTS, STAGING_TOKEN
-from lab.exposition import data_registry, process_registry
-from lab.sample import Sampler
-from lab.scenarios import BACKEND, Answers
-from lab.telemetry import Telemetry, at
-from lab.traffic import Example, Traffic
+from .contract import BACKEND_PORTS, STAGING_TOKEN
+from .exposition import data_registry, process_registry
+from .sample import Sampler
+from .scenarios import BACKEND, Answers
+from .telemetry import Telemetry, at
+from .traffic import Example, Traffic
 
 SCALE = {"production": 1.0, "staging": 0.5}
 TELLING_SECONDS, TOLD_AT_ONCE_SECONDS = 1.0, 60.0

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.network import Network
-from lab.shell import run
+from .network import Network
+from .shell import run
 
 NAME = "mail.lab"
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import LabError
-from lab.waiting import until
+from .errors import LabError
+from .waiting import until
 
 START = """
 while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift

@@ -3,12 +3,12 @@
 import urllib.error
 import urllib.request
 
-from lab import services
-from lab.contract import BACKEND_PORTS
-from lab.errors import LabError
-from lab.layout import Layout
-from lab.network import Network
-from lab.scenarios import BACKEND, SMTP
+from . import services
+from .contract import BACKEND_PORTS
+from .errors import LabError
+from .layout import Layout
+from .network import Network
+from .scenarios import BACKEND, SMTP
 
 
 def switch(layout: Layout, network: Network, name: str, environment: str | None = None) -> None:

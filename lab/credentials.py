@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from lab.contract import MAIL, SECRETS, SMTP_USERNAME
+from .contract import MAIL, SECRETS, SMTP_USERNAME
 
 
 def ensure(path: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from lab.traffic import ENDPOINTS, MODELS, PROVIDERS, Example, Traffic, failure_share, whole
+from .traffic import ENDPOINTS, MODELS, PROVIDERS, Example, Traffic, failure_share, whole
 
 COUNTERS = {
     "fastapi_requests_total": ("app_name", "method", "path", "status_code"),

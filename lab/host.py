@@ -9,16 +9,16 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.certificate import Certificate
-from lab.cgroup import Group
-from lab.errors import LabError
-from lab.identity import USER, Identity
-from lab.layout import Layout
-from lab.network import Network
-from lab.overlay import Overlay
-from lab.personality import personalise
-from lab.shell import PATH, attempt, run
-from lab.waiting import until
+from .certificate import Certificate
+from .cgroup import Group
+from .errors import LabError
+from .identity import USER, Identity
+from .layout import Layout
+from .network import Network
+from .overlay import Overlay
+from .personality import personalise
+from .shell import PATH, attempt, run
+from .waiting import until
 
 BOOT_SECONDS = 60
 POWER_OFF = signal.SIGRTMIN + 4  # How systemd as PID 1 is asked for an orderly power-off.

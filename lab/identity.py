@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from lab.layout import Layout
-from lab.shell import run
+from .layout import Layout
+from .shell import run
 
 USER = "operator"
 

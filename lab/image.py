@@ -4,9 +4,9 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from lab import apt
-from lab.overlay import clear
-from lab.shell import run
+from . import apt
+from .overlay import clear
+from .shell import run
 
 GUEST = Path(__file__).resolve().parent / "guest"
 PACKAGES = (

@@ -1,14 +1,18 @@
-"""Where the lab keeps its things: everything under `.lab/`, but for `.env.lab` beside it."""
+"""Where the lab keeps its things: everything under `.lab/`, but for `.env.lab` beside it.
+
+They lie in the repository; of an installed package, in the directory where it is run.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+_ABOVE = Path(__file__).resolve().parent.parent
+ROOT = _ABOVE if (_ABOVE / "pyproject.toml").exists() else Path.cwd()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The lab's files below one directory, by default the repository's root."""
+    """The lab's files below one directory, by default in the repository's root."""
 
     home: Path = ROOT
 

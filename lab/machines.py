@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import artifacts, certificate, control, identity, image, limits, prerequisites, services
-from lab.cgroup import Group
-from lab.errors import LabError
-from lab.host import Host
-from lab.layout import Layout
-from lab.network import Network
-from lab.overlay import clear
+from . import artifacts, certificate, control, identity, image, limits, prerequisites, services
+from .cgroup import Group
+from .errors import LabError
+from .host import Host
+from .layout import Layout
+from .network import Network
+from .overlay import clear
 
 __all__ = ["Host", "Lab"]
 

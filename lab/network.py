@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from lab.errors import LabError
-from lab.shell import attempt, run
-from lab.waiting import until
+from .errors import LabError
+from .shell import attempt, run
+from .waiting import until
 
 NUMBERING_STARTS_AFTER = 10
 

@@ -6,8 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import LabError
-from lab.shell import attempt, run
+from .errors import LabError
+from .shell import attempt, run
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from lab.certificate import Certificate
-from lab.identity import Identity
+from .certificate import Certificate
+from .identity import Identity
 
 NETWORK = """\
 [Match]

@@ -3,8 +3,8 @@
 import os
 import shutil
 
-from lab.errors import LabError
-from lab.shell import PATH, attempt
+from .errors import LabError
+from .shell import PATH, attempt
 
 PACKAGES = {
     "systemd-nspawn": "systemd-container",

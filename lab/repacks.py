@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import apt
-from lab.errors import LabError
+from . import apt
+from .errors import LabError
 
 SUITE = "forky"  # the oldest suite with Prometheus 3; its binaries need glibc 2.34, which bookworm has
 

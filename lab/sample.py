@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lab.scenarios import Answers, Scenario
-from lab.traffic import APP, ENDPOINTS, MODELS, SPREAD, Endpoint, Model, Series, failure_share, status_shares
+from .scenarios import Answers, Scenario
+from .traffic import APP, ENDPOINTS, MODELS, SPREAD, Endpoint, Model, Series, failure_share, status_shares
 
 PER_SECOND = 4.0
 T = TypeVar("T")

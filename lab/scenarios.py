@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from lab.contract import BACKEND_PORTS
+from .contract import BACKEND_PORTS
 
 
 class Answers(Enum):

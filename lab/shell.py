@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.errors import LabError
+from .errors import LabError
 
 # Root's tools are in directories that a shell entered by `su` or `sudo` may not look into.
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"

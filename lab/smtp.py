@@ -15,8 +15,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from lab.certificate import NAME
-from lab.contract import SMTP_PASSWORD, SMTP_PORT, SMTP_USERNAME
+from .certificate import NAME
+from .contract import SMTP_PASSWORD, SMTP_PORT, SMTP_USERNAME
 
 
 class Sink:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any
 
-from lab.sample import Request, Sampler
-from lab.scenarios import Scenario
-from lab.traffic import APP
+from .sample import Request, Sampler
+from .scenarios import Scenario
+from .traffic import APP
 
 LOKI_PORT, OTLP_PORT = 3100, 4318
 KEPT = 600  # requests at most that wait for a store which does not answer

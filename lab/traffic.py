@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lab.scenarios import HEALTHY, Scenario
+from .scenarios import HEALTHY, Scenario
 
 APP = "gatewayz-api"
 CLIENT_ERRORS, SERVER_ERRORS = 0.010, 0.002  # shares of healthy traffic

@@ -23,13 +23,17 @@ from lgtm.site import Site
 T = TypeVar("T")
 
 
+PACKAGED = Path(__file__).parent / "artifacts.lock"  # in a wheel
+
+
 @cache
 def store(root: Path, settings: SiteSettings) -> Store:
     """Where this site's artifacts come from: settings, LGTM_BINARIES, LGTM_OFFLINE and LGTM_CACHE."""
     binaries = os.environ.get("LGTM_BINARIES")
+    own = root / "artifacts.lock"
     cache_folder = os.environ.get("LGTM_CACHE") or Path.home() / ".cache" / "lgtm"
     return Store(
-        lock=Lock.load(root / "artifacts.lock"),
+        lock=Lock.load(own if own.exists() or not PACKAGED.exists() else PACKAGED),
         cache=Path(cache_folder),
         binaries=Path(binaries) if binaries else None,
         fallback=root / settings.artifact_fallback if settings.artifact_fallback else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,8 @@ from lgtm.settings import ServiceSettings, keys_of
 from lgtm.site import Scrape, Site
 
 ENTRY_POINTS = "lgtm.tasks"
+# Beside the engine in this repository; inside it in a wheel, where `tasks` is whatever its user calls so.
+OWN = "lgtm.tasks" if (Path(__file__).parent / "tasks").is_dir() else "tasks"
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,8 @@ def tasks() -> dict[str, Task]:
 
 @cache
 def _modules() -> dict[str, ModuleType]:
-    import tasks as package
-
-    found = {name: import_module(f"tasks.{name}") for _, name, _ in iter_modules(package.__path__)}
+    package = import_module(OWN)
+    found = {name: import_module(f"{OWN}.{name}") for _, name, _ in iter_modules(package.__path__)}
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name in found:
             raise Refusal(f"two task modules are called {entry.name}: {found[entry.name].__file__} and {entry.value}")

@@ -10,20 +10,21 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-FOLDERS = ("lgtm", "tasks", "templates")
+ENGINE = Path(__file__).parent  # in a wheel with all that this project brings
+FOLDERS = ("tasks", "templates")
 FILES = ("*.py", "artifacts.lock", "group_data/all.py")
 
 
 @cache
 def identity(root: Path) -> str:
     """`r` and 12 hex digits: the digest of the names and contents of all files of a release."""
-    paths = {path for folder in FOLDERS for path in (root / folder).rglob("*") if path.is_file()}
-    paths |= {path for pattern in FILES for path in root.glob(pattern)}
+    files = {path.relative_to(ENGINE.parent): path for path in ENGINE.rglob("*")}
+    files |= {path.relative_to(root): path for folder in FOLDERS for path in (root / folder).rglob("*")}
+    files |= {path.relative_to(root): path for pattern in FILES for path in root.glob(pattern)}
     total = hashlib.sha256()
-    for path in sorted(paths):
-        if "__pycache__" not in path.parts:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{content}  {path.relative_to(root)}\n".encode())
+    for name, path in sorted(files.items()):
+        if "__pycache__" not in name.parts and path.is_file():
+            total.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n".encode())
     return f"r{total.hexdigest()[:12]}"
 
 

@@ -16,8 +16,9 @@ from lgtm.errors import combined
 from lgtm.render import render
 from lgtm.settings import Duration, Many, Settings
 from lgtm.site import Site
-from tasks import pipeline
-from tasks.scraping import jobs
+
+from . import pipeline
+from .scraping import jobs
 
 if TYPE_CHECKING:
     from tasks.mimir import MimirSettings

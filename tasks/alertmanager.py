@@ -19,8 +19,9 @@ from lgtm.render import read, render
 from lgtm.secrets import Secret
 from lgtm.settings import Duration, PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
-from tasks import inforce, mail
-from tasks.mail import Address, Addresses, MailHost, MailUser, SecretWebAddress, WebAddress
+
+from . import inforce, mail
+from .mail import Address, Addresses, MailHost, MailUser, SecretWebAddress, WebAddress
 
 DATA = "/data/alertmanager"
 SAMPLES = ("firing", "resolved")  # what the templates are rendered with before they are put in force

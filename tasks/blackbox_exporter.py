@@ -10,8 +10,9 @@ from lgtm.component import Artifact, Component, ConfigFile, Reload, Unit, Valida
 from lgtm.render import read
 from lgtm.settings import PortNumber, ServiceSettings
 from lgtm.site import Site
-from tasks.prometheus import PrometheusSettings
-from tasks.scraping import CERTIFICATES, Endpoint, jobs
+
+from .prometheus import PrometheusSettings
+from .scraping import CERTIFICATES, Endpoint, jobs
 
 EXPIRY = "probe_ssl_last_chain_expiry_timestamp_seconds"
 

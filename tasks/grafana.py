@@ -17,8 +17,9 @@ from lgtm.render import read, render
 from lgtm.secrets import Secret
 from lgtm.settings import PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
-from tasks import datasources
-from tasks.dashboards import models, queries_of
+
+from . import datasources
+from .dashboards import models, queries_of
 
 USES = ("prometheus", "mimir", "loki", "tempo")
 DATA = "/data/grafana"

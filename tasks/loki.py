@@ -16,7 +16,8 @@ from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, 
 from lgtm.render import read, render
 from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, Settings, seconds
 from lgtm.site import LOOPBACK, Site
-from tasks import canary, inforce
+
+from . import canary, inforce
 
 USES = ("mimir",)
 DATA = "/data/loki"

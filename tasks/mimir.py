@@ -11,7 +11,8 @@ from lgtm.errors import Refusal
 from lgtm.render import render
 from lgtm.settings import Duration, PortNumber, ServiceSettings
 from lgtm.site import LOOPBACK, Scrape, Site
-from tasks import alerting, inforce, pipeline
+
+from . import alerting, inforce, pipeline
 
 if TYPE_CHECKING:
     from tasks.prometheus import PrometheusSettings

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from lgtm.checks import Answer, Bad, Check, Gate, data_of, metric
 from lgtm.settings import seconds
 from lgtm.site import Site
-from tasks.scraping import Job
+
+from .scraping import Job
 
 REMOTE = "mimir-remote-write"  # the name of the queue
 SCRAPED = 15  # seconds between two samples of a series

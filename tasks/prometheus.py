@@ -14,9 +14,10 @@ from lgtm.render import render
 from lgtm.secrets import Secret, missing
 from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
-from tasks import alerting, inforce, pipeline
-from tasks.alerting import AlertingSettings
-from tasks.scraping import Job, Target, jobs
+
+from . import alerting, inforce, pipeline
+from .alerting import AlertingSettings
+from .scraping import Job, Target, jobs
 
 USES = ("*",)
 DATA = "/data/prometheus"

@@ -15,8 +15,9 @@ from lgtm.component import credential
 from lgtm.errors import Refusal
 from lgtm.settings import Duration, Many, Settings
 from lgtm.site import Site
-from tasks import mail
-from tasks.alertmanager import AlertmanagerSettings
+
+from . import mail
+from .alertmanager import AlertmanagerSettings
 
 if TYPE_CHECKING:
     from tasks.prometheus import PrometheusSettings

@@ -13,7 +13,8 @@ from lgtm.component import Artifact, Component, ConfigFile, Port, Unit, Validato
 from lgtm.render import render
 from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, seconds
 from lgtm.site import LOOPBACK, Scrape, Site
-from tasks import canary, inforce
+
+from . import canary, inforce
 
 USES = ("mimir",)
 OWN = (canary.SERVICE, "prometheus")  # services whose spans are the stack's own

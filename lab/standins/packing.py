@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from lab import apt
-from lab.repacks import SUITE as PROMETHEUS_SUITE
-from lab.shell import run
+from .. import apt
+from ..repacks import SUITE as PROMETHEUS_SUITE
+from ..shell import run
 
 HERE = Path(__file__).resolve().parent
 # The oldest suite that hosts boot from: what is built for it runs on later ones too.
@@ -76,7 +76,7 @@ class StandIn:
 
     def version(self, _: Mapping[str, Path]) -> str:
         """Give the version that it says it stands in for."""
-        return str(import_module(f"lab.standins.{self.name}").VERSION)
+        return str(import_module(f".{self.name}", __package__).VERSION)
 
     def top(self, version: str, arch: str) -> str:
         """Name the directory, stand-in included."""

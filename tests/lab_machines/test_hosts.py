@@ -90,7 +90,7 @@ def test_a_machine_that_does_not_answer_is_told_and_switched_off_and_on_again(
     host.run("sudo", "mkdir", "/etc/systemd/system/ssh.service.d")
     host.run("sudo", "tee", "/etc/systemd/system/ssh.service.d/late.conf", stdin=late)
     host.power_off()
-    with pytest.warns(UserWarning, match=r"off and on again: lab1 does not answer .*ssh\.service start running"):
+    with pytest.warns(UserWarning, match=r"off and on again: lab1 does not answer .*ssh\.service +start running"):
         host.power_on()
     host.run("sudo", "rm", "-r", "/etc/systemd/system/ssh.service.d", "/opt/again")
 

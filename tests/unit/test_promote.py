@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ REPORT = {"release": "r1", "hosts": [HOST]}
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A small repository, committed."""
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A small repository with an engine of its own, committed."""
+    monkeypatch.setattr(release, "ENGINE", tmp_path / "lgtm")
     for name in ("lgtm/a.py", "tasks/b.py", "templates/b/b.yml", "group_data/all.py", "group_data/prod.py", "deploy.py",
                  "artifacts.lock", "inventories/prod.py", "docs/a.md"):  # fmt: skip
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
