@@ -3,13 +3,16 @@ SHELL := /bin/sh
 PYTHON ?= python3
 HOSTS ?= 1
 HOST ?= 1
+INVENTORY ?= inventories/prod.py
 BIN := .venv/bin
 export PYINFRA_PROGRESS ?= off
 
-.PHONY: help demo test faults check rollout docs bench lock lab-up lab-down lab-reset lab-ssh lab-tools
+.PHONY: help venv demo test faults check rollout docs bench bundle lock lab-up lab-down lab-reset lab-ssh lab-tools
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+venv: .venv/.made ## what everything here runs with, into .venv; from bundle/wheels where there is one
 
 demo: lab-up ## a throwaway host, deployed to, verified, and where to look
 	$(BIN)/pyinfra -y inventories/lab.py deploy.py
@@ -28,10 +31,13 @@ test: .venv/.made lab-tools ## everything the project promises, on real hosts
 faults: .venv/.made lab-tools ## what breaks during a deploy, at every step and 30 random moments
 	LGTM_FAULTS=full $(BIN)/python -m pytest tests/faults -rs
 
-check: .venv/.made ## lint, types, shell
+check: .venv/.made ## lint, types, shell, dead code, stale pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@! $(BIN)/vulture | grep -v 'unused variable'  # settings and fields are read by templates and reports
+	$(BIN)/python -m lgtm.reference --check
+	$(BIN)/python tests/promises.py --check
 	$(BIN)/shellcheck -x lgtm/activate.sh lgtm/services.sh
 	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/*.sh templates/*/*.sh
 
@@ -42,8 +48,12 @@ bench: .venv/.made lab-tools ## speed on a lab host, as ratios in one run
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.verify
 
-docs: .venv/.made ## write docs/configuration.md anew, from the settings
+docs: .venv/.made ## write anew the pages that are made of the code
 	$(BIN)/python -m lgtm.reference
+	$(BIN)/python tests/promises.py
+
+bundle: .venv/.made ## one archive for a site without internet, for INVENTORY=inventories/prod.py
+	$(BIN)/python -m lgtm.bundle $(INVENTORY)
 
 lock: .venv/.made ## record the published checksums that artifacts.lock lacks
 	$(BIN)/python -m lgtm.lock
@@ -71,5 +81,6 @@ lab-tools:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q python3-venv; } || \
 		{ echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	@if [ -d bundle/wheels ]; then $(BIN)/pip install -q --disable-pip-version-check --no-index bundle/wheels/*.whl; \
+	else $(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'; fi
 	@touch $@

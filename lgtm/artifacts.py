@@ -18,8 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lgtm.download import Unobtainable, ask, unfinished
 from lgtm.errors import Refusal
-from lgtm.lock import ARCHES, Lock, Pin, Unobtainable, ask, unfinished
+from lgtm.lock import ARCHES, Lock, Pin
 
 _VERSION = re.compile(r"version\W{0,3}v?(\d[\w.+~-]*)")
 _NUMBER = re.compile(r"\bv?(\d+\.\d+\.\d+[\w.+~-]*)")  # redis_exporter does not say the word

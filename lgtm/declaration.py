@@ -21,23 +21,20 @@ from lgtm.settings import ServiceSettings, SiteSettings
 from lgtm.site import Site
 
 T = TypeVar("T")
-
-
-PACKAGED = Path(__file__).parent / "artifacts.lock"  # in a wheel
+BUNDLED = Path("bundle") / "artifacts"  # in a site's folder that came out of a bundle: all there is, and enough
 
 
 @cache
 def store(root: Path, settings: SiteSettings) -> Store:
-    """Where this site's artifacts come from: settings, LGTM_BINARIES, LGTM_OFFLINE and LGTM_CACHE."""
-    binaries = os.environ.get("LGTM_BINARIES")
-    own = root / "artifacts.lock"
-    cache_folder = os.environ.get("LGTM_CACHE") or Path.home() / ".cache" / "lgtm"
+    """Where this site's artifacts come from: settings, a bundle, LGTM_BINARIES, LGTM_OFFLINE and LGTM_CACHE."""
+    binaries, bundled = os.environ.get("LGTM_BINARIES"), (root / BUNDLED).is_dir()
+    cache_folder = root / BUNDLED if bundled else os.environ.get("LGTM_CACHE") or Path.home() / ".cache" / "lgtm"
     return Store(
-        lock=Lock.load(own if own.exists() or not PACKAGED.exists() else PACKAGED),
+        lock=Lock.load(root / "artifacts.lock"),
         cache=Path(cache_folder),
         binaries=Path(binaries) if binaries else None,
         fallback=root / settings.artifact_fallback if settings.artifact_fallback else None,
-        offline=os.environ.get("LGTM_OFFLINE") == "1",
+        offline=bundled or os.environ.get("LGTM_OFFLINE") == "1",
         mirror=settings.artifact_mirror,
         allow_unlocked=settings.allow_unlocked,
         push=settings.artifact_push,

@@ -17,7 +17,7 @@ from lgtm.commandline import flag
 from lgtm.errors import Refusal, combined
 from lgtm.plugins import services_of, tasks
 from lgtm.secrets import Secret
-from lgtm.settings import Settings, SiteSettings, Word, build, keys_of, unknown_keys
+from lgtm.settings import Settings, SiteSettings, Word, build, env_keys, keys_of, unknown_keys
 from lgtm.site import Node, Site
 
 FRAMEWORK_KEYS = {name for name, _ in all_global_arguments()} | set(connector_data_meta)
@@ -109,7 +109,8 @@ def _node(root: Path, inventory: Inventory, host: Host) -> Node:
 
 @cache
 def _secrets(root: Path, environment: str) -> dict[str, Secret]:
-    return secrets.load(root, environment)
+    known = {env.key for task in tasks().values() for env in env_keys(task.settings).values()}
+    return secrets.load(root, environment, known)
 
 
 def _service_groups(inventory: Inventory, host: Host) -> list[str]:

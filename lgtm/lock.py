@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import http.client
-import os
 import re
-import socket
-import ssl
 import sys
-import tempfile
 import tomllib
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from lgtm.download import ask, unfinished
 from lgtm.errors import Exit, LgtmError, Refusal
 
-PATH = Path(__file__).resolve().parent.parent / "artifacts.lock"
+PATH = Path("artifacts.lock")  # of the repository in which one works
+PACKAGED = Path(__file__).parent / "artifacts.lock"  # in a wheel: what holds where that repository has none
 ARCHES = ("amd64", "arm64")
-CONNECT_SECONDS = 3
-STALL_SECONDS = 30
 SHA256 = re.compile(r"[0-9a-f]{64}")
-_silent: set[str] = set()
-
-
-class Unobtainable(LgtmError):
-    """A URL did not give what was asked of it; whoever asked knows whether that matters."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +62,7 @@ class Lock:
     def load(cls, path: Path) -> Lock:
         """Read the lock file; Refusal if it cannot be read or does not make sense."""
         try:
-            return cls.parse(path.read_text(), path.name)
+            return cls.parse(in_force(path).read_text(), path.name)
         except OSError as error:
             raise Refusal(f"{path.name} cannot be read ({error.strerror}): restore it from git") from error
 
@@ -95,6 +81,11 @@ class Lock:
             near = difflib.get_close_matches(name, self.pins, 1, 0) or ["none"]
             raise Refusal(f"artifact {name} is not in artifacts.lock: did you mean {near[0]}?")
         return self.pins[name]
+
+
+def in_force(path: Path) -> Path:
+    """Give the lock file that holds: this one, or the packaged one where there is none."""
+    return path if path.exists() or not PACKAGED.exists() else PACKAGED
 
 
 _SOUND: Mapping[str, Callable[[Any], bool]] = {
@@ -126,31 +117,6 @@ def _filled(template: str, version: str, arch: str) -> str:
 
 def _numbers(version: str) -> list[int]:
     return ([int(each) for each in re.findall(r"\d+", version)] + [0] * 4)[:4]
-
-
-@contextmanager
-def ask(url: str) -> Iterator[http.client.HTTPResponse]:
-    """Open a URL, or raise Unobtainable; a server that did not answer is not asked again in this process."""
-    parts = urlsplit(url)
-    server, host = parts.netloc, str(parts.hostname)
-    if server in _silent:
-        raise Unobtainable(f"{server} did not answer before")
-    try:
-        if parts.scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(host):
-            port = parts.port or {"http": 80}.get(parts.scheme, 443)
-            socket.create_connection((host, port), CONNECT_SECONDS).close()
-        response = urllib.request.urlopen(url, timeout=STALL_SECONDS)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise Unobtainable(f"{url} answered {error.code} {error.reason}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        _silent.add(server)
-        raise Unobtainable(f"{server} did not answer ({getattr(error, 'reason', error)})") from error
-    try:
-        with response:
-            yield response
-    except (ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException) as error:
-        raise Unobtainable(f"{url} broke off ({error})") from error
 
 
 def published(text: str, file: str) -> str | None:
@@ -205,18 +171,6 @@ def _end(lines: list[str], header: int) -> int:
     return end
 
 
-@contextmanager
-def unfinished(folder: Path, name: str) -> Iterator[Path]:
-    """Give a file to write, which is renamed once it is whole; what was not renamed is removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(".part", f"{name}.", folder)
-    os.close(handle)
-    try:
-        yield Path(part)
-    finally:
-        Path(part).unlink(missing_ok=True)
-
-
 def main(arguments: list[str], path: Path = PATH) -> int:
     """Record the missing sums in the lock file, all of them or none, and say which."""
     if len(arguments) not in (0, 2):
@@ -231,7 +185,7 @@ def main(arguments: list[str], path: Path = PATH) -> int:
 
 
 def _record(path: Path, *row: str) -> list[str]:
-    lock, text, said = Lock.load(path), path.read_text(), []
+    lock, text, said = Lock.load(path), in_force(path).read_text(), []
     lacking = [(p.name, v) for p in lock.pins.values() for v, sums in p.versions.items() if len(sums) < 2]
     for name, version in [(row[0], row[1])] if row else lacking:
         pin = lock.pin(name)
@@ -241,7 +195,7 @@ def _record(path: Path, *row: str) -> list[str]:
     Lock.parse(text, path.name)
     with unfinished(path.parent, f".{path.name}") as part:
         part.write_text(text)
-        part.chmod(path.stat().st_mode)
+        part.chmod(in_force(path).stat().st_mode)
         part.replace(path)
     return said or [f"{path.name}: nothing to record, the sums are there"]
 

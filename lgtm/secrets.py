@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,8 @@ def as_json(value: Mapping[str, Secret]) -> Secret:
     return Secret(json.dumps({key: secret.reveal() for key, secret in value.items()}))
 
 
-def load(folder: Path, environment: str) -> dict[str, Secret]:
-    """Read `.env.<environment>` beside `.env.example`, which says what keys there are.
+def load(folder: Path, environment: str, known: Collection[str]) -> dict[str, Secret]:
+    """Read `.env.<environment>`; `known` are the keys that something reads.
 
     Returns key → Secret for every non-empty value. Raises Refusal for an unknown key, a placeholder left in
     place or a file that others can read.
@@ -76,7 +76,6 @@ def load(folder: Path, environment: str) -> dict[str, Secret]:
     if not path.exists():
         return {}
     found = dotenv.dotenv_values(path, interpolate=False)
-    known = set(dotenv.dotenv_values(folder / ".env.example", interpolate=False))
     problems = [_permissions(path)] + [
         problem for key, value in found.items() for problem in _findings(path.name, key, value or "", known)
     ]
@@ -91,10 +90,10 @@ def _permissions(path: Path) -> str:
     return ""
 
 
-def _findings(name: str, key: str, value: str, known: set[str]) -> list[str]:
+def _findings(name: str, key: str, value: str, known: Collection[str]) -> list[str]:
     if key not in known:
         near = difflib.get_close_matches(key, known, 1)
-        hint = f"did you mean {near[0]}?" if near else "`.env.example` lists the keys there are"
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
         return [f"{name}: unknown key {key}; {hint}"]
     if any(value.lower().startswith(start) for start in PLACEHOLDERS):
         return [f"{name}: {key} still has its placeholder; put the real value there"]

@@ -21,8 +21,8 @@ from . import pipeline
 from .scraping import jobs
 
 if TYPE_CHECKING:
-    from tasks.mimir import MimirSettings
-    from tasks.prometheus import PrometheusSettings
+    from .mimir import MimirSettings
+    from .prometheus import PrometheusSettings
 
 TEMPLATES = str(Path(__file__).with_name("prometheus.py"))  # the templates are its own
 RUNBOOKS = "https://github.com/pyinfra-lgtm/pyinfra-lgtm/blob/main/docs/alerts.md"

@@ -18,7 +18,7 @@ from lgtm.secrets import Secret, missing
 from lgtm.site import Site
 
 if TYPE_CHECKING:
-    from tasks.alertmanager import AlertmanagerSettings
+    from .alertmanager import AlertmanagerSettings
 
 IMPLICIT_TLS = "465"  # the port on which a mail server speaks TLS from the first byte
 ADDRESS = r"[^\s@,;:<>()\[\]{}\"\\]+@[A-Za-z0-9.-]+"

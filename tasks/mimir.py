@@ -15,7 +15,7 @@ from lgtm.site import LOOPBACK, Scrape, Site
 from . import alerting, inforce, pipeline
 
 if TYPE_CHECKING:
-    from tasks.prometheus import PrometheusSettings
+    from .prometheus import PrometheusSettings
 
 TENANT = "anonymous"  # Mimir's one tenant while multitenancy is off
 SCRAPE = Scrape("30s", "10s")

@@ -20,7 +20,7 @@ from . import mail
 from .alertmanager import AlertmanagerSettings
 
 if TYPE_CHECKING:
-    from tasks.prometheus import PrometheusSettings
+    from .prometheus import PrometheusSettings
 
 CERTIFICATES = "certificates"  # the job in which blackbox_exporter looks at them
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lgtm.shields.connection import refuse_sudo_password, ssh_without_nagle
+from lgtm.shields.connection import no_login_is_a_sentence, refuse_sudo_password, ssh_without_nagle
 from lgtm.shields.exits import exit_codes, interrupts_do_not_wait, interrupts_exit_130
 from lgtm.shields.flags import data_stays_as_typed, refuse_flags
 from lgtm.shields.operations import (
@@ -36,6 +36,7 @@ SHIELDS = (
     refuse_sudo_password,
     operations_know_their_file,
     ssh_without_nagle,
+    no_login_is_a_sentence,
     interrupts_do_not_wait,
     data_stays_as_typed,
     operations_fail_alone,

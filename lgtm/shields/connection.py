@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import socket
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 from pyinfra.connectors.util import SUDO_PASSWORD_REQUIRED_LINES
 
@@ -39,6 +41,20 @@ def ssh_without_nagle() -> None:
         transport = self.client.get_transport()
         if transport and isinstance(transport.sock, socket.socket):  # not a proxy's
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def no_login_is_a_sentence() -> None:
+    """A key that is missing or cannot be used ends in a traceback, and paramiko prints one for a silent port."""
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
+
+    @around(ssh.SSHConnector, "connect")
+    def _(original: Any, self: Any) -> None:
+        try:
+            original(self)
+        except ConnectError:
+            raise
+        except PyinfraError as error:
+            raise ConnectError(str(error)) from None
 
 
 def refuse_sudo_password() -> None:

@@ -15,6 +15,22 @@ from lgtm.errors import LgtmError, Usage
 from lgtm.shields.connection import NOPASSWD, login
 from lgtm.shields.patch import around, cli
 
+REMEDIES = (  # what a failed connection says → what to do about it
+    ("private key", "; mend ssh_key, or leave it out to use your agent's"),
+    ("Authentication", "; ssh with this login must work without a question: see ssh_user and ssh_key"),
+    ("No authentication methods", "; there is no key to log in with: start an agent, or set ssh_key"),
+    ("resolve", "; mend the name, or give its address as ssh_hostname"),
+    ("found in known_hosts", "; log in by hand once, and compare its key"),
+    (
+        "does not match",
+        "; its key has changed: if it was installed anew, ssh-keygen -R forgets the old one",
+    ),
+    ("No such file", "; ssh's own folder is missing: mkdir -m 700 ~/.ssh"),
+    ("EOF error", "; a key with a passphrase is an agent's affair: ssh-add it, and leave ssh_key out"),
+    ("Could not connect", "; is the host up, and may port 22 be reached from here?"),
+    ("protocol banner", "; what answers there is no ssh server: see ssh_port"),
+)
+
 
 def hosts_in_inventory_order() -> None:
     """Active hosts are kept in a set: which host goes first, and is the canary, changes from run to run."""
@@ -97,4 +113,5 @@ def every_host_must_connect() -> None:
 
 def _unreachable(host: Any, reason: Exception) -> str:
     user, address = login(host)
-    return f"{host.name}: cannot connect{f' as {user} to {address}' if address else ''}: {reason}"
+    remedy = next((remedy for word, remedy in REMEDIES if word in str(reason)), "")
+    return f"{host.name}: cannot connect{f' as {user} to {address}' if address else ''}: {reason}{remedy}"

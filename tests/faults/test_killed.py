@@ -67,11 +67,15 @@ def test_killed_at_a_step(converged: Site, host: Host, step: str, name: str) -> 
 
 @pytest.fixture(scope="module")
 def lasts(converged: Site, host: Host, binaries: Path) -> float:
-    """Seconds that such a deploy takes here."""
-    before(converged, host, binaries)
-    start = time.monotonic()
-    converged.deployed(**CHANGE)
-    return time.monotonic() - start
+    """Seconds that such a deploy takes here, at its quickest."""
+
+    def timed() -> float:
+        before(converged, host, binaries)
+        start = time.monotonic()
+        converged.deployed(**CHANGE)
+        return time.monotonic() - start
+
+    return min(timed(), timed())
 
 
 @pytest.mark.parametrize("number", range(RANDOM))

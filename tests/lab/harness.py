@@ -7,8 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +133,39 @@ def secret_values() -> list[str]:
     values = [value for key, value in dotenv.dotenv_values(ROOT / ".env.lab").items() if value and key not in plain]
     encoded = [base64.b64encode(value.encode()).decode().rstrip("=")[:-1] for value in values]
     return [*values, *encoded]
+
+
+def locked_repository(folder: Path, *names: str) -> Path:
+    """A copy of the repository whose lock file has some of the lab's artifacts; they lie in `mirror` beside it."""
+    root, mirror = folder / "repository", folder / "mirror"
+    root.mkdir()
+    mirror.mkdir()
+    for name in ("config.py", "deploy.py", "verify.py", "artifacts.lock", ".env.example", ".gitignore"):
+        shutil.copy(ROOT / name, root / name)
+    for name in ("lgtm", "tasks", "templates", "group_data"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".lab", ".env.lab"):
+        (root / name).symlink_to(ROOT / name)
+    index = json.loads((ROOT / ".lab/artifacts/index.json").read_text())
+    for name in names:
+        known = index[name]
+        shutil.copy(ROOT / ".lab/artifacts" / known["file"], mirror / known["file"])
+        row = f'\n[{name}.versions."{known["version"]}"]\namd64 = "{known["sha256"]}"\n'
+        lock = (root / "artifacts.lock").read_text()
+        if row.splitlines()[1] not in lock:
+            (root / "artifacts.lock").write_text(lock + row)
+    return root
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address under which lab hosts can fetch what lies in a folder."""
+    server = ThreadingHTTPServer((GATEWAY, 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://{GATEWAY}:{server.server_port}"
+    finally:
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")

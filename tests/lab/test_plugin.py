@@ -1,4 +1,4 @@
-"""A service of somebody else's: a package outside the repository, found by its entry point."""
+"""The tutorial's service, in a package outside the repository, found by its entry point."""
 
 import os
 import shutil
@@ -10,33 +10,8 @@ from harness import ROOT, Site, active, sh
 
 from lab.machines import Host
 
-MODULE = """
-from lgtm.checks import ready
-from lgtm.component import Artifact, Component, ConfigFile, Port, Unit, Volume
-from lgtm.settings import PortNumber, ServiceSettings
-
-
-class HelloSettings(ServiceSettings):
-    version: str = "1.12.1"
-    http_port: PortNumber = 9555
-    greeting: str = "hello"
-
-
-def component(settings, site):
-    return Component(
-        service="hello",
-        artifact=Artifact("node_exporter", settings.version),
-        unit=Unit(("{artifact}/node_exporter", f"--web.listen-address={site.target('hello')}")),
-        ready=site.url("hello", "/"),
-        ports=(site.port("hello"),),
-        files=(ConfigFile("greeting", settings.greeting + "\\n"),),
-        volumes=(Volume("/data/hello"),),
-    )
-
-
-def checks(settings, site):
-    return [ready("hello", site.url("hello", "/"))]
-"""
+PAGE = (ROOT / "docs" / "task-module.md").read_text()
+MODULE = PAGE.partition("```python\n")[2].partition("```")[0]  # the tutorial's
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -25,6 +26,7 @@ from lgtm.artifacts import Resolved
 from lgtm.generation import Generation
 from lgtm.plan import make
 
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # or the .venv's
 SCRIPTS = sorted((LGTM / "host").glob("*.sh"))
 LOCK, GENERATIONS, ARTIFACTS = "/run/lgtm/lock", "/opt/lgtm/generations", "/opt/lgtm/artifacts"
 
@@ -36,10 +38,10 @@ def lines(*texts: str) -> str:
 # --- the text of the scripts
 
 
-@pytest.mark.skipif(not shutil.which("shellcheck"), reason="this machine has no shellcheck")
+@pytest.mark.skipif(not SHELLCHECK, reason="this machine has no shellcheck")
 @pytest.mark.parametrize("path", [LGTM / "activate.sh", *SCRIPTS], ids=lambda path: path.name)
 def test_shellcheck_has_nothing_to_say(path: Path) -> None:
-    ran = subprocess.run(["shellcheck", "--shell=sh", "--severity=style", "--exclude=SC1091,SC2094", path],
+    ran = subprocess.run([SHELLCHECK, "-x", "--shell=sh", "--severity=style", "--exclude=SC1091,SC2094", path], cwd=LGTM.parent,
                          capture_output=True, text=True, timeout=30)  # fmt: skip
     assert (ran.returncode, ran.stdout) == (0, "")
 

@@ -1,4 +1,4 @@
-"""The stand-in's database: who the administrator is, and what it was made with."""
+"""The stand-in's database: who the administrator is, what it was made with, and dashboards that people made."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ class Database:
 
     def __init__(self, config: Config) -> None:
         self.path = config.data / "grafana.db"
-        self.content = self._read(config) if self.path.exists() else {
+        self.content: dict[str, Any] = self._read(config) if self.path.exists() else {
             "secret_key": hashed(config.secret_key), "user": config.user, "password": hashed(config.password)
         }  # fmt: skip
         self.content["version"] = VERSION
@@ -29,6 +29,16 @@ class Database:
     def change(self, password: str) -> None:
         """Set another password."""
         self.content["password"] = hashed(password)
+        self._write()
+
+    @property
+    def dashboards(self) -> dict[str, Any]:
+        """uid → model of the dashboards that are not provisioned."""
+        return dict(self.content.get("dashboards", {}))
+
+    def keep(self, uid: str, model: dict[str, Any]) -> None:
+        """Keep a person's dashboard."""
+        self.content["dashboards"] = self.dashboards | {uid: model}
         self._write()
 
     def admits(self, user: str, password: str) -> bool:

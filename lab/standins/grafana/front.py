@@ -15,6 +15,7 @@ PAGE = f"<!doctype html><title>{LABEL}</title><p>This is a {LABEL}: it has an AP
 PROXY = "/api/datasources/proxy/uid/"
 SOURCE = "/api/datasources/uid/"
 DASHBOARD = "/api/dashboards/uid/"
+SAVE = "/api/dashboards/db"
 OPEN = ("/", "/login", "/api/health", "/metrics")  # without a login
 
 
@@ -52,6 +53,8 @@ class Handler(Quiet):
             self.proxy(body)
         elif self.command == "GET" and path in pages:
             pages[path]()
+        elif self.command == "POST" and path == SAVE:
+            self.save(body)
         elif self.command == "GET" and path.startswith(SOURCE):
             self.source(*path.removeprefix(SOURCE).split("/"))
         elif self.command == "GET" and path.startswith(DASHBOARD):
@@ -90,11 +93,27 @@ class Handler(Quiet):
             self.answer(200, [{"type": "dash-db", **told(one)} for one in found])
 
     def dashboard(self, uid: str) -> None:
-        found = self.server.dashboards.current().get(uid)
-        if found is None:
+        found, own = self.server.dashboards.current().get(uid), self.server.database.dashboards.get(uid)
+        if found is None and own is not None:
+            self.answer(200, {"meta": {"provisioned": False, "canSave": True}, "dashboard": own})
+        elif found is None:
             self.answer(404, {"message": "Dashboard not found"})
         else:
             self.answer(200, {"meta": {"provisioned": True, "canSave": False, **told(found)}, "dashboard": found.model})
+
+    def save(self, body: bytes) -> None:
+        """Keep a dashboard that a person has made; provisioned ones are not for saving."""
+        try:
+            model = dict(json.loads(body)["dashboard"])
+            uid = str(model["uid"])
+        except (ValueError, KeyError, TypeError):
+            self.answer(400, {"message": "bad request data"})
+            return
+        if uid in self.server.dashboards.current():
+            self.answer(400, {"message": "Cannot save provisioned dashboard"})
+            return
+        self.server.database.keep(uid, model)
+        self.answer(200, {"status": "success", "uid": uid, "url": f"/d/{uid}"})
 
     def list_sources(self) -> None:
         self.answer(200, list(self.server.sources.values()))

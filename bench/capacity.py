@@ -1,0 +1,179 @@
+"""What series, samples, lines and spans cost, in memory and on disk: `LGTM_BINARIES=… python -m bench.capacity`.
+
+The whole stack on one lab host. Memory and processor time: of Prometheus and Mimir, beside so many series of a target
+that only counts. Disk: of six hours of samples in a block (the same format in both), by Prometheus' own promtool; of
+the fake backend's log lines in Loki and spans in Tempo, after they were told to write out what they hold.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import random
+import subprocess
+import tarfile
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from bench.__main__ import PYINFRA, ROOT
+from lab import telemetry
+from lab.host import Host
+from lab.machines import Lab
+from lab.sample import Sampler
+from lab.scenarios import HEALTHY
+
+INVENTORY = "inventories/lab.py"
+SERIES = (0, 20_000, 100_000)
+REQUESTS, BATCH = 40_000, 500
+SECONDS = 60  # over which processor time is counted
+
+
+class Load(BaseHTTPRequestHandler):
+    """A target with `series` counters, all of which move."""
+
+    series = 0
+    scrapes = itertools.count()
+
+    def do_GET(self) -> None:
+        scrape = next(self.scrapes)
+        text = "".join(
+            f'load_total{{path="/{n % 97}",shard="{n}"}} {scrape * (n % 13 + 1)}\n' for n in range(self.series)
+        )
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Be quiet."""
+
+
+def main() -> None:
+    """Measure and print."""
+    if not os.environ.get("LGTM_BINARIES"):
+        print("LGTM_BINARIES is not set: Mimir, Loki and Tempo are stand-ins, and their figures mean nothing")
+    lab = Lab()
+    lab.up(1)
+    lab.reset([1])
+    host = lab.host(1)
+    server = ThreadingHTTPServer((lab.network.gateway, 0), Load)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    target = {"job": "load", "targets": [f"{lab.network.gateway}:{server.server_port}"]}
+    _deploy(f"prometheus_extra_targets={json.dumps([target])}")
+    _memory(host)
+    _samples()
+    _lines(host)
+    _spans(host)
+    server.shutdown()
+
+
+def _memory(host: Host) -> None:
+    print(f"{'series':>9} {'samples/s':>10}   Prometheus MiB, cores      Mimir MiB, cores")
+    for series in SERIES:
+        Load.series = series
+        time.sleep(90)  # several scrapes, and what they are sent on with
+        before = _processor(host)
+        time.sleep(SECONDS)
+        after = _processor(host)
+        active = float(_metric(host, 9090, "prometheus_tsdb_head_series"))
+        row = [
+            f"{_resident(host, one):8.0f} {(after[one] - before[one]) / SECONDS:8.3f}"
+            for one in ("prometheus", "mimir")
+        ]
+        print(f"{active:9.0f} {active / 15:10.0f}   {row[0]:>22} {row[1]:>21}", flush=True)
+
+
+def _samples() -> None:
+    """Six hours of 1000 series, of the kinds that services have: counters, gauges, and buckets that seldom move."""
+    known = json.loads((ROOT / ".lab/artifacts/index.json").read_text())["prometheus"]
+    chance, start = random.Random(1), 1_700_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(ROOT / ".lab/artifacts" / known["file"]) as archive:
+            archive.extractall(folder, filter="data")
+        promtool = next(Path(folder).rglob("promtool"))
+        with (Path(folder) / "samples").open("w") as file:
+            for n in range(1000):
+                value, kind = 0.0, n % 3
+                for at in range(start, start + 6 * 3600, 15):
+                    moved = (chance.expovariate(0.1), chance.gauss(0, 3), float(chance.random() < 0.05))[kind]
+                    value = math.floor(value + moved) if kind != 1 else value + moved
+                    file.write(
+                        f'{("requests_total", "queue_length", "seconds_bucket")[kind]}{{n="{n}"}} {value} {at}\n'
+                    )
+            file.write("# EOF\n")
+        command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "samples", "blocks"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        size = sum(path.stat().st_size for path in (Path(folder) / "blocks").rglob("*") if path.is_file())
+    print(f"\na sample in a block, its share of the index included: {size / (1000 * 6 * 240):.2f} bytes")
+
+
+def _lines(host: Host) -> None:
+    """A log line of the fake backend: as sent, and in Loki's chunks and index."""
+    sampler, sent = Sampler("production", 1.0), 0
+    before = _disk(host, "/data/loki/chunks", "/data/loki/tsdb-index")
+    for _ in range(0, REQUESTS, BATCH):
+        lines = telemetry.streams([sampler.request(HEALTHY, time.time()) for _ in range(BATCH)])
+        sent += sum(len(line) for stream in lines["streams"] for _, line in stream["values"])
+        assert telemetry.post(f"http://{host.address}:3100/loki/api/v1/push", lines) // 100 == 2
+    host.run("sudo", "curl", "-sf", "-X", "POST", "http://127.0.0.1:3100/flush")
+    time.sleep(30)
+    size = _disk(host, "/data/loki/chunks", "/data/loki/tsdb-index") - before
+    print(f"a log line of {sent / REQUESTS:.0f} bytes takes {size / REQUESTS:.1f} bytes in Loki")
+
+
+def _spans(host: Host) -> None:
+    """A span of the fake backend in Tempo's blocks."""
+    sampler, spans = Sampler("production", 1.0), 0
+    before = _disk(host, "/data/tempo/blocks")
+    for _ in range(0, REQUESTS, BATCH):
+        told = telemetry.spans([sampler.request(HEALTHY, time.time()) for _ in range(BATCH)])
+        spans += len(told["resourceSpans"][0]["scopeSpans"][0]["spans"])
+        assert telemetry.post(f"http://{host.address}:4318/v1/traces", told) // 100 == 2
+    host.run("sudo", "curl", "-sf", "-X", "POST", "http://127.0.0.1:3200/flush")
+    time.sleep(60)
+    size = _disk(host, "/data/tempo/blocks") - before
+    print(f"a span takes {size / spans:.1f} bytes in Tempo")
+
+
+def _deploy(*data: str) -> None:
+    flags = [word for one in data for word in ("--data", one)]
+    environment = os.environ | {"LGTM_OFFLINE": "1", "PYINFRA_PROGRESS": "off"}
+    command = [PYINFRA, "-y", INVENTORY, "deploy.py", *flags]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+
+
+def _resident(host: Host, service: str) -> float:
+    """MiB."""
+    script = f"sed -n 's/^VmRSS: *\\([0-9]*\\).*/\\1/p' /proc/$(systemctl show -P MainPID lgtm-{service})/status"
+    return int(host.inside("sh", "-c", script)) / 1024
+
+
+def _processor(host: Host) -> dict[str, float]:
+    """service → seconds of processor time so far."""
+    return {
+        one: int(host.inside("systemctl", "show", "-P", "CPUUsageNSec", f"lgtm-{one}")) / 1e9
+        for one in ("prometheus", "mimir")
+    }
+
+
+def _metric(host: Host, port: int, name: str) -> str:
+    return host.inside("sh", "-c", f"curl -s 127.0.0.1:{port}/metrics | sed -n 's/^{name} //p'")
+
+
+def _disk(host: Host, *folders: str) -> int:
+    """Bytes of all files below."""
+    return int(
+        host.inside(
+            "sh", "-c", f"find {' '.join(folders)} -type f -printf '%s\\n' | awk '{{s += $1}} END {{print s + 0}}'"
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""One host, ten and thirty; near and far: `python -m bench.fleet [--hosts 1 10 30] [--milliseconds 0 20 100]`.
+
+Every host carries the same services. For each case: wall time, the controller's CPU time and memory, what sshd counted
+on a host, and the bytes that went over the bridge between controller and hosts. The floor is measured beside it, over
+the same distance: pyinfra's own start, and an ssh login with one command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.__main__ import PYINFRA, ROOT
+from bench.latency import relays
+from lab.machines import Host, Lab
+
+INVENTORY = "bench/inventories/fleet/lab.py"
+FOUR = "prometheus alertmanager node_exporter redis_exporter"
+EIGHT = f"{FOUR} mimir loki tempo grafana"
+PORT = 22000
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run: seconds of wall and CPU time, MiB of memory and over the bridge, remote commands on one host."""
+
+    wall: float
+    cpu: float
+    memory: float
+    moved: float
+    commands: int
+
+
+@dataclass
+class Fleet:
+    """Hosts that carry the same services, so many milliseconds away."""
+
+    lab: Lab
+    hosts: int
+    services: str
+    milliseconds: int
+    binaries: Path
+    changed: Iterator[int] = field(default_factory=lambda: iter(range(11, 1000)))
+
+    @property
+    def first(self) -> Host:
+        return self.lab.host(1)
+
+    def run(self, script: str, *flags: str, **env: str) -> Sample:
+        """Run a script on all of them, and measure."""
+        commands, moved = self.first.sessions("command"), _moved(self.lab)
+        arguments = [PYINFRA, "-y", INVENTORY, script, *flags]
+        started = time.monotonic()
+        with subprocess.Popen(
+            arguments, cwd=ROOT, env=self._environment() | env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stderr
+            said = process.stderr.read().decode()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.monotonic() - started
+        if process.returncode not in (0, 2):
+            raise SystemExit(said)
+        return Sample(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024,
+                      (_moved(self.lab) - moved) / MIB, self.first.sessions("command") - commands)  # fmt: skip
+
+    def cases(self) -> dict[str, Callable[[], Sample]]:
+        """What is measured, in an order in which each finds what it needs."""
+        return {
+            "cold": self._cold,
+            "no-op": lambda: self.run("deploy.py"),
+            "dry run": lambda: self.run("deploy.py", "--dry"),
+            "verify": lambda: self.run("verify.py", "--data", "patience=0"),
+            "rule changed": lambda: self.run(
+                "deploy.py", "--data", f"prometheus_target_down_for={next(self.changed)}m"
+            ),
+            "rollback": lambda: self.run("rollback.py"),
+            "version changed": self._version,
+        }
+
+    def floor(self) -> tuple[float, float]:
+        """The framework's start, and a login with one command."""
+        options = list(self.first.ssh_options())
+        if self.milliseconds:
+            options += ["-o", "HostName=127.0.0.1", "-p", str(PORT + 1), "-o", "StrictHostKeyChecking=no"]
+        return _timed(PYINFRA, "--version"), _timed("ssh", *options, self.first.name, "true")
+
+    def _cold(self) -> Sample:
+        self.lab.reset(range(1, self.hosts + 1))
+        return self.run("deploy.py")
+
+    def _version(self) -> Sample:
+        """One service's next version, from a folder of binaries; taken back afterwards, unmeasured."""
+        sample = self.run("deploy.py", LGTM_BINARIES=str(self.binaries))
+        self.run("deploy.py")
+        return sample
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
+            "LGTM_OFFLINE": "1", "PYINFRA_PROGRESS": "off", "BENCH_HOSTS": str(self.hosts),
+            "BENCH_SERVICES": self.services, "BENCH_PORT": str(PORT if self.milliseconds else 0),
+        }  # fmt: skip
+
+
+def main() -> None:
+    """Measure and print a table for each fleet."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fleet")
+    parser.add_argument("--hosts", type=int, nargs="+", default=[1, 10, 30])
+    parser.add_argument("--milliseconds", type=int, nargs="+", default=[0], help="of round-trip time added")
+    parser.add_argument("--services", choices=("four", "eight"), default="four")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    lab = Lab()
+    lab.up(max(options.hosts))
+    with tempfile.TemporaryDirectory() as folder:
+        binaries = _next_node_exporter(Path(folder))
+        for milliseconds in options.milliseconds:
+            for hosts in options.hosts:
+                services = FOUR if options.services == "four" else EIGHT
+                _measure(Fleet(lab, hosts, services, milliseconds, binaries), options.rounds)
+
+
+def _measure(fleet: Fleet, rounds: int) -> None:
+    with ExitStack() as stack:
+        if fleet.milliseconds:
+            targets = {PORT + number: fleet.lab.host(number).address for number in range(1, fleet.hosts + 1)}
+            stack.enter_context(relays(targets, fleet.milliseconds / 1000))
+        framework, login = fleet.floor()
+        floor = framework + login
+        print(f"\n{fleet.hosts} hosts, {fleet.milliseconds} ms away, {len(fleet.services.split())} services each; "
+              f"floor: pyinfra's start {framework:.2f} s + ssh login {login:.2f} s")  # fmt: skip
+        print(f"{'case':16} {'median s':>9} {'min–max':>13} {'× floor':>8} {'CPU s':>7} {'MiB':>6} {'moved MiB':>10} "
+              f"{'commands/host':>14}")  # fmt: skip
+        for name, case in fleet.cases().items():
+            samples = [case() for _ in range(1 if name == "cold" and fleet.hosts > 1 else rounds)]
+            times = sorted(sample.wall for sample in samples)
+            median, last = statistics.median(times), samples[-1]
+            print(f"{name:16} {median:9.2f} {times[0]:6.2f}–{times[-1]:<6.2f} {median / floor:8.1f} {last.cpu:7.2f} "
+                  f"{last.memory:6.0f} {last.moved:10.1f} {last.commands:14}", flush=True)  # fmt: skip
+
+
+def _next_node_exporter(folder: Path) -> Path:
+    """A folder of binaries with node_exporter as its next version: the same program, that calls itself otherwise."""
+
+    known = json.loads((ROOT / ".lab/artifacts/index.json").read_text())["node_exporter"]
+    with tarfile.open(ROOT / ".lab/artifacts" / known["file"]) as archive:
+        member = next(one for one in archive.getmembers() if one.name.endswith("/node_exporter"))
+        source = archive.extractfile(member)
+        assert source
+        old = re.match(r"\d+\.\d+\.\d", known["version"])
+        assert old
+        new = old[0][:-1] + str((int(old[0][-1]) + 1) % 10)
+        (folder / "node_exporter").write_bytes(source.read().replace(old[0].encode(), new.encode()))
+    (folder / "node_exporter").chmod(0o755)
+    return folder
+
+
+def _moved(lab: Lab) -> int:
+    statistics_of = Path("/sys/class/net", lab.network.bridge, "statistics")
+    return sum(int((statistics_of / name).read_text()) for name in ("rx_bytes", "tx_bytes"))
+
+
+def _timed(*command: str) -> float:
+    start = time.monotonic()
+    subprocess.run(command, capture_output=True, check=True)
+    return time.monotonic() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Used from elsewhere: as an installed package in a repository of one's own, and as a bundle without internet."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import ROOT, Site, active, locked_repository, serving
+
+from lab.machines import Host
+
+FILE = re.compile(r"^`([\w./]+)`:\n\n```python\n(.*?)```", flags=re.MULTILINE | re.DOTALL)
+WATCH = """
+import os, sys
+
+def watch(event, details):
+    if event == "socket.connect" and isinstance(details[1], tuple) or event == "socket.getaddrinfo":
+        with open(os.environ["WATCHED"], "a") as file:
+            print(details[1][:2] if event == "socket.connect" else details[0], file=file)
+
+sys.addaudithook(watch)
+"""
+
+
+@pytest.fixture(scope="module")
+def services() -> tuple[str, ...]:
+    return ("node_exporter",)
+
+
+def ran(*command: object, cwd: Path, **env: str) -> str:
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, env=os.environ | env, text=True, capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def own(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A repository of one's own: the files of docs/own-repository.md, other tasks and templates, the wheel."""
+    root, installed = tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("installed")
+    for name, text in FILE.findall((ROOT / "docs" / "own-repository.md").read_text()):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    for folder in ("tasks", "lab"):
+        (root / folder).mkdir()
+        (root / folder / "__init__.py").write_text("raise SystemExit('somebody imported what is not theirs')\n")
+    (root / "templates" / "node_exporter").mkdir(parents=True)
+    shutil.copy(ROOT / "group_data" / "lab.py", root / "group_data" / "lab.py")
+    for name in (".lab", ".env.lab"):
+        (root / name).symlink_to(ROOT / name)
+    pip = (sys.executable, "-m", "pip", "-q", "--disable-pip-version-check")
+    ran(*pip, "wheel", "--no-deps", "--wheel-dir", installed, ROOT, cwd=root)
+    ran(*pip, "install", "--no-deps", "--target", installed / "site", *installed.glob("*.whl"), cwd=root)
+    return Site(
+        tmp_path_factory.mktemp("site"),
+        {host: ("node_exporter",)},
+        root=root,
+        env={"PYTHONPATH": str(installed / "site")},
+    )
+
+
+def test_a_repository_of_ones_own_deploys_and_verifies_with_the_installed_package(own: Site, host: Host) -> None:
+    run = own.deployed()
+    assert active(host) == {"node_exporter": "active"}
+    assert "nothing to do" in own.deployed().text
+    assert own.run("verify.py", patience=30).code == 0, run.text
+
+
+def test_its_lab_is_in_the_package_too(own: Site) -> None:
+    said = ran(sys.executable, "-m", "lgtm.lab", "--help", cwd=own.root, **own.env)
+    assert "boot hosts" in said
+    where = "from lgtm.lab.layout import ROOT; from lgtm.plugins import OWN; print(ROOT, OWN)"
+    assert ran(sys.executable, "-c", where, cwd=own.root, **own.env).split() == [str(own.root), "lgtm.tasks"]
+
+
+@pytest.fixture(scope="module")
+def bundle(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A bundle for one host, made in a committed checkout that has a mirror, and the inventory it is made for."""
+    folder = tmp_path_factory.mktemp("bundle")
+    root = locked_repository(folder, "node_exporter")
+    with serving(folder / "mirror") as mirror:
+        known = json.loads((ROOT / ".lab/artifacts/index.json").read_text())["node_exporter"]
+        data = {"ssh_hostname": host.address, "artifact_mirror": mirror, "allow_unlocked": False,
+                "node_exporter_version": known["version"]}  # fmt: skip
+        (root / "inventories").mkdir()
+        (root / "inventories/lab.py").write_text(f"node_exporter = [({host.name!r}, {data!r})]\n")
+        git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+        ran(*git, "init", "-q", cwd=root)
+        (root / ".git/info/exclude").write_text(".lab\n")
+        for command in (["add", "."], ["commit", "-q", "-m", "one"]):
+            ran(*git, *command, cwd=root)
+        said = ran(sys.executable, "-m", "lgtm.bundle", "inventories/lab.py", cwd=root, PYTHONPATH=str(root),
+                   LGTM_OFFLINE="", LGTM_CACHE=str(folder / "cache"))  # fmt: skip
+    assert f"node_exporter {known['version']} for amd64, sha256 {known['sha256']}" in said
+    yield root / "pyinfra-lgtm-bundle.tar"
+
+
+def test_a_deploy_from_a_bundle_touches_no_network_but_ssh(bundle: Path, host: Host, tmp_path: Path) -> None:
+    with tarfile.open(bundle) as archive:
+        archive.extractall(tmp_path, filter="data")
+    root = tmp_path / "pyinfra-lgtm"
+    assert not [path for path in root.rglob("*") if path.name.startswith(".env.") and path.name != ".env.example"]
+    venv.create(root / ".venv", with_pip=True)
+    ran(root / ".venv/bin/pip", "install", "-q", "--no-index", *(root / "bundle/wheels").glob("*.whl"), cwd=root)
+    for name in (".lab", ".env.lab"):
+        (root / name).symlink_to(ROOT / name)
+    (tmp_path / "watch").mkdir()
+    (tmp_path / "watch/sitecustomize.py").write_text(WATCH)
+    watched = tmp_path / "watched"
+    said = ran(root / ".venv/bin/pyinfra", "-y", "inventories/lab.py", "deploy.py", cwd=root, WATCHED=str(watched),
+               PYTHONPATH=str(tmp_path / "watch"), LGTM_CACHE="/nowhere")  # fmt: skip
+    assert active(host) == {"node_exporter": "active"}, said
+    assert set(watched.read_text().splitlines()) - {host.address} == {f"('{host.address}', 22)"}
+
+
+def test_a_bundle_is_a_commit(bundle: Path) -> None:
+    root = bundle.parent
+    (root / "deploy.py").write_text((root / "deploy.py").read_text() + "\n")
+    command = [sys.executable, "-m", "lgtm.bundle", "inventories/lab.py"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root)})
+    assert done.returncode == 1
+    assert "a bundle is a commit, and this is none: not committed: deploy.py; commit first" in done.stderr
