@@ -20,6 +20,7 @@ from lgtm.shields.operations import (
 )
 from lgtm.shields.prompt import prompt_only_for_something
 from lgtm.shields.sentences import errors_are_sentences
+from lgtm.shields.sight import colours_can_be_off, steps_are_counted
 from lgtm.shields.targets import (
     every_host_must_connect,
     hosts_in_inventory_order,
@@ -42,6 +43,8 @@ SHIELDS = (
     operations_fail_alone,
     failed_facts_fail_the_operation,
     prompt_only_for_something,
+    steps_are_counted,
+    colours_can_be_off,
     every_host_must_connect,
 )
 

@@ -67,6 +67,15 @@ def test_the_version_is_the_one_the_shields_are_written_for() -> None:
     assert importlib.metadata.version("pyinfra") == "3.10.0"
 
 
+def test_steps_are_counted(bare: Bare) -> None:
+    assert "--> Starting operation: do" in bare("@local", "deploy.py", "-y").stderr
+
+
+def test_colours_can_be_off() -> None:
+    """click asks nothing but whether the stream is a terminal."""
+    assert "NO_COLOR" not in inspect.getsource(importlib.import_module("click._compat"))
+
+
 def test_hosts_in_inventory_order(bare: Bare) -> None:
     say = HOST + "python.call(name='say', function=lambda: print(host.name), _serial=True)\n"
     orders = {bare("inv.py", "deploy.py", "-y", deploy=say).stdout for _ in range(6)}

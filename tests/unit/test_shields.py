@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -86,7 +87,24 @@ def test_operations_of_two_modules_called_from_one_loop_do_not_merge(run: Run) -
     files = {"one": task.format("of one"), "two": task.format("of two")}
     result = run("inv.py", "deploy.py", "-y", deploy=HOST + loop, **files)
     started = [line.strip() for line in result.stderr.splitlines() if "Starting" in line]
-    assert started == ["--> Starting operation: of one", "--> Starting operation: of two"]
+    assert started == ["--> 1/2 Starting operation: of one", "--> 2/2 Starting operation: of two"]
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colours_are_for_terminals_and_can_be_off(run: Run, project: Path, no_color: str, coloured: bool) -> None:
+    run("@local", "deploy.py", "--dry")  # which writes the files
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, "@local", "deploy.py", "-y"],
+        cwd=project, env=ENV | {"NO_COLOR": no_color}, stdin=subprocess.DEVNULL, stdout=inside, stderr=inside,
+    ):  # fmt: skip
+        os.close(inside)
+        shown = b""
+        with suppress(OSError):  # what a terminal says when nobody has its other end any more
+            while piece := os.read(terminal, 4096):
+                shown += piece
+    os.close(terminal)
+    assert b"1/1 " in shown and (b"\x1b[" in shown) == coloured, shown
 
 
 class _AnyPassword(paramiko.ServerInterface):

@@ -1,0 +1,30 @@
+"""What a person sees while a run goes on: how far it is, and no colours where none are wanted."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any
+
+from lgtm.shields.patch import around, context
+
+
+def steps_are_counted() -> None:
+    """Operations are told one after the other: how many are left is not."""
+
+    @around(import_module("pyinfra.api.operations"), "log_operation_start")
+    def _(original: Any, op_meta: Any, *args: Any, **kwargs: Any) -> None:
+        state = context.ctx_state.get()
+        order = [state.op_meta[op_hash] for op_hash in state.get_op_order()]
+        if op_meta in order:  # a nested one is in no order
+            kwargs["prefix"] = f"--> {order.index(op_meta) + 1}/{len(order)} "
+        original(op_meta, *args, **kwargs)
+
+
+def colours_can_be_off() -> None:
+    """click takes colours away where the output is no terminal, and does not know NO_COLOR (no-color.org)."""
+    for module in ("click.utils", "click._compat"):
+
+        @around(import_module(module), "should_strip_ansi")
+        def _(original: Any, *args: Any, **kwargs: Any) -> bool:
+            return bool(os.environ.get("NO_COLOR")) or original(*args, **kwargs)
