@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Site, locked_repository, sh
+from harness import ROOT, Site, active, locked_repository, sh
 
 from lab.machines import Host
 
@@ -133,3 +133,20 @@ def test_the_quickstart_ends_with_a_verified_stack(host: Host, tmp_path: Path) -
     assert well[0] == 0, well[1]
     assert "8 services" in sh(host, "echo $(wc -l </opt/lgtm/current/order) services")
     assert "nothing to do" in typed(*run, "deploy.py", cwd=root, env=env)[1]
+
+
+def test_a_host_behind_a_bastion_is_reached_by_way_of_it(bare: tuple[Host, ...], tmp_path: Path) -> None:
+    """ssh's own ProxyJump, as it stands in the operator's ~/.ssh/config."""
+    host, bastion = bare[1], bare[2]
+    login = f"User operator\nIdentityFile {ROOT}/.lab/id_ed25519\nUserKnownHostsFile {ROOT}/.lab/known_hosts\n"
+    door = f"Host door\nHostName {bastion.address}\n{login}"
+    (tmp_path / "ssh_config").write_text(f"{door}Host behind\nHostName {host.address}\nProxyJump door\n{login}")
+    data = {"ssh_config_file": str(tmp_path / "ssh_config"), "ssh_hostname": "behind"}
+    site = Site(tmp_path, {host: ("node_exporter",)}, data)
+    run = site.deployed()
+    assert active(host) == {"node_exporter": "active"}, run.text
+    came_from = (
+        "journalctl -b -o cat -t sshd -t sshd-session | sed -n 's/^Accepted publickey.* from \\([0-9.]*\\) .*/\\1/p'"
+    )
+    assert set(sh(host, came_from).split()) == {bastion.address}
+    assert "nothing to do" in site.deployed().text
