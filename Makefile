@@ -26,7 +26,8 @@ demo: lab-up ## a throwaway host, deployed to, verified, and where to look
 	@echo "  make lab-down                                                 # when you are done"
 
 test: .venv/.made lab-tools ## everything the project promises, on real hosts
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/config  # most of it is promtool's, which uses one core
+	$(BIN)/python -m pytest tests/lab tests/faults tests/lab_machines --durations=25
 
 faults: .venv/.made lab-tools ## what breaks during a deploy, at every step and 30 random moments
 	LGTM_FAULTS=full $(BIN)/python -m pytest tests/faults -rs
@@ -70,9 +71,9 @@ lab-reset: ## return the lab's hosts to bare
 lab-ssh: ## log in to HOST=1
 	$(PYTHON) -m lab ssh $(HOST)
 
-lab-tools:
+lab-tools: .venv/.made
 	@if [ "$$(id -u)" != 0 ]; then echo "note: not root, so what needs lab hosts is skipped"; \
-	else $(PYTHON) -m lab prerequisites --tests; fi
+	else $(PYTHON) -m lab prerequisites --tests && $(BIN)/python -m lab artifacts; fi
 
 .venv/.made: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }

@@ -12,25 +12,28 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import tarfile
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from bench.__main__ import PYINFRA, ROOT
+from bench.fleet import ARTIFACTS
 from lab import telemetry
 from lab.host import Host
 from lab.machines import Lab
-from lab.sample import Sampler
+from lab.sample import PER_SECOND, Request, Sampler
 from lab.scenarios import HEALTHY
 
 INVENTORY = "inventories/lab.py"
 SERIES = (0, 20_000, 100_000)
 REQUESTS, BATCH = 40_000, 500
-SECONDS = 60  # over which processor time is counted
+SECONDS = 45  # over which processor time is counted
 
 
 class Load(BaseHTTPRequestHandler):
@@ -45,6 +48,7 @@ class Load(BaseHTTPRequestHandler):
             f'load_total{{path="/{n % 97}",shard="{n}"}} {scrape * (n % 13 + 1)}\n' for n in range(self.series)
         )
         self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -75,7 +79,7 @@ def _memory(host: Host) -> None:
     print(f"{'series':>9} {'samples/s':>10}   Prometheus MiB, cores      Mimir MiB, cores")
     for series in SERIES:
         Load.series = series
-        time.sleep(90)  # several scrapes, and what they are sent on with
+        time.sleep(60)  # several scrapes, and what they are sent on with
         before = _processor(host)
         time.sleep(SECONDS)
         after = _processor(host)
@@ -88,55 +92,75 @@ def _memory(host: Host) -> None:
 
 
 def _samples() -> None:
-    """Six hours of 1000 series, of the kinds that services have: counters, gauges, and buckets that seldom move."""
-    known = json.loads((ROOT / ".lab/artifacts/index.json").read_text())["prometheus"]
-    chance, start = random.Random(1), 1_700_000_000
+    """Six hours of 500 series of each kind, one sample every 15 s, as blocks."""
+    known = json.loads((ARTIFACTS / "index.json").read_text())["prometheus"]
+    chance, print_after = random.Random(1), []
+    kinds: dict[str, Callable[[float], float]] = {
+        "that never changes": lambda value: value,
+        "of a counter": lambda value: value + math.floor(chance.expovariate(0.1)),
+        "of a measurement, with fractions": lambda value: chance.gauss(100, 10),
+    }
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(ROOT / ".lab/artifacts" / known["file"]) as archive:
+        with tarfile.open(ARTIFACTS / known["file"]) as archive:
             archive.extractall(folder, filter="data")
         promtool = next(Path(folder).rglob("promtool"))
-        with (Path(folder) / "samples").open("w") as file:
-            for n in range(1000):
-                value, kind = 0.0, n % 3
-                for at in range(start, start + 6 * 3600, 15):
-                    moved = (chance.expovariate(0.1), chance.gauss(0, 3), float(chance.random() < 0.05))[kind]
-                    value = math.floor(value + moved) if kind != 1 else value + moved
-                    file.write(
-                        f'{("requests_total", "queue_length", "seconds_bucket")[kind]}{{n="{n}"}} {value} {at}\n'
-                    )
-            file.write("# EOF\n")
-        command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "samples", "blocks"]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        size = sum(path.stat().st_size for path in (Path(folder) / "blocks").rglob("*") if path.is_file())
-    print(f"\na sample in a block, its share of the index included: {size / (1000 * 6 * 240):.2f} bytes")
+        for kind, moved in kinds.items():
+            size = _block(Path(folder), promtool, moved)
+            print_after.append(f"a sample {kind}: {size / (500 * 6 * 240):.2f} bytes in a block, index included")
+    print("\n" + "\n".join(print_after))
+
+
+def _block(folder: Path, promtool: Path, moved: Callable[[float], float]) -> int:
+    start, blocks = 1_700_000_000, folder / "blocks"
+    with (folder / "samples").open("w") as file:
+        for n in range(500):
+            value = 0.0
+            for at in range(start, start + 6 * 3600, 15):
+                value = moved(value)
+                file.write(f'some_total{{path="/v1/{n}",service="gatewayz-api"}} {value} {at}\n')
+        file.write("# EOF\n")
+    command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "samples", "blocks"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    size = sum(path.stat().st_size for path in blocks.rglob("*") if path.is_file())
+    shutil.rmtree(blocks)
+    return size
+
+
+def _batches() -> Iterator[list[Request]]:
+    """REQUESTS requests of the fake backend, a second's worth at a time."""
+    sampler = Sampler("production", BATCH / PER_SECOND)
+    for _ in range(0, REQUESTS, BATCH):
+        yield list(sampler.happen(HEALTHY, 1, time.time()))
+        time.sleep(0.2)
 
 
 def _lines(host: Host) -> None:
     """A log line of the fake backend: as sent, and in Loki's chunks and index."""
-    sampler, sent = Sampler("production", 1.0), 0
-    before = _disk(host, "/data/loki/chunks", "/data/loki/tsdb-index")
-    for _ in range(0, REQUESTS, BATCH):
-        lines = telemetry.streams([sampler.request(HEALTHY, time.time()) for _ in range(BATCH)])
+    sent, folders = 0, ("/data/loki/chunks", "/data/loki/tsdb-index")
+    before = _disk(host, *folders)
+    for requests in _batches():
+        lines = telemetry.streams(requests)
         sent += sum(len(line) for stream in lines["streams"] for _, line in stream["values"])
         assert telemetry.post(f"http://{host.address}:3100/loki/api/v1/push", lines) // 100 == 2
-    host.run("sudo", "curl", "-sf", "-X", "POST", "http://127.0.0.1:3100/flush")
+    assert telemetry.post(f"http://{host.address}:3100/flush", {}) // 100 == 2
     time.sleep(30)
-    size = _disk(host, "/data/loki/chunks", "/data/loki/tsdb-index") - before
-    print(f"a log line of {sent / REQUESTS:.0f} bytes takes {size / REQUESTS:.1f} bytes in Loki")
+    size = _disk(host, *folders) - before
+    print(f"a log line of {sent / REQUESTS:.0f} bytes: {size / REQUESTS:.0f} bytes in Loki", flush=True)
 
 
 def _spans(host: Host) -> None:
     """A span of the fake backend in Tempo's blocks."""
-    sampler, spans = Sampler("production", 1.0), 0
+    spans = 0
     before = _disk(host, "/data/tempo/blocks")
-    for _ in range(0, REQUESTS, BATCH):
-        told = telemetry.spans([sampler.request(HEALTHY, time.time()) for _ in range(BATCH)])
+    for requests in _batches():
+        told = telemetry.spans(requests)
         spans += len(told["resourceSpans"][0]["scopeSpans"][0]["spans"])
         assert telemetry.post(f"http://{host.address}:4318/v1/traces", told) // 100 == 2
-    host.run("sudo", "curl", "-sf", "-X", "POST", "http://127.0.0.1:3200/flush")
+    time.sleep(15)  # until the traces are no longer under way
+    assert telemetry.post(f"http://{host.address}:3200/flush", {}) // 100 == 2
     time.sleep(60)
     size = _disk(host, "/data/tempo/blocks") - before
-    print(f"a span takes {size / spans:.1f} bytes in Tempo")
+    print(f"a span: {size / spans:.0f} bytes in Tempo ({spans} of them)", flush=True)
 
 
 def _deploy(*data: str) -> None:
@@ -150,14 +174,15 @@ def _deploy(*data: str) -> None:
 
 def _resident(host: Host, service: str) -> float:
     """MiB."""
-    script = f"sed -n 's/^VmRSS: *\\([0-9]*\\).*/\\1/p' /proc/$(systemctl show -P MainPID lgtm-{service})/status"
+    script = f"awk '/^VmRSS/ {{print $2}}' /proc/$(systemctl show -P MainPID lgtm-{service})/status"
     return int(host.inside("sh", "-c", script)) / 1024
 
 
 def _processor(host: Host) -> dict[str, float]:
     """service → seconds of processor time so far."""
+    script = "cut -d' ' -f14,15 /proc/$(systemctl show -P MainPID lgtm-{})/stat"
     return {
-        one: int(host.inside("systemctl", "show", "-P", "CPUUsageNSec", f"lgtm-{one}")) / 1e9
+        one: sum(map(int, host.inside("sh", "-c", script.format(one)).split())) / os.sysconf("SC_CLK_TCK")
         for one in ("prometheus", "mimir")
     }
 

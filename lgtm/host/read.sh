@@ -6,7 +6,8 @@ read -r nonce
 wanted=$1
 shift
 root=/opt/lgtm
-line() { (IFS='	'; printf '%s\n' "$*"); }
+# Without a subshell: a host with many services prints a hundred lines, and each would be a process.
+line() { usual=$IFS; IFS='	'; printf '%s\n' "$*"; IFS=$usual; }
 
 . /etc/os-release
 line os "$ID" "${VERSION_ID:-}" "$(uname -m)"
@@ -75,13 +76,23 @@ for service in $({ linked; named; } | grep -vx recover | sort -u); do
 	path=$root/current/services/$service
 	shown=$(systemctl show "lgtm-$service.service" \
 		--property=MainPID,ActiveState,NRestarts,MemoryCurrent,MemoryMax,ActiveEnterTimestampMonotonic)
-	of() { printf '%s\n' "$shown" | sed -n "s/^$1=//p"; }
-	pid=$(of MainPID)
+	while IFS='=' read -r property value; do
+		case $property in
+		MainPID) pid=$value ;;
+		ActiveState) state=$value ;;
+		NRestarts) restarts=$value ;;
+		MemoryCurrent) memory=$value ;;
+		MemoryMax) most=$value ;;
+		ActiveEnterTimestampMonotonic) since=$value ;;
+		esac
+	done <<-END
+		$shown
+	END
 	[ -e "$path" ] && line runs "$service" "$(sed -n 's/^version //p' "$path")"
 	# What crashes again and again changes by itself: whoever mends it must not be told that the host has changed.
-	line ~unit "$service" "$(of ActiveState)" "$(readlink "/proc/$pid/exe")"
+	line ~unit "$service" "$state" "$(readlink "/proc/$pid/exe")"
 	line ~pid "$service" "$pid"
-	line ~use "$service" "$(of NRestarts)" "$(of MemoryCurrent)" "$(of MemoryMax)" "$(of ActiveEnterTimestampMonotonic)"
+	line ~use "$service" "$restarts" "$memory" "$most" "$since"
 	for note in started loaded; do
 		[ -e "/run/lgtm/$service.$note" ] && sed "s/^\([0-9a-f]*\)  /$note	$service	\1	/" "/run/lgtm/$service.$note"
 	done

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import time
 
 import dashboards
 import pytest
 import stack
-from harness import Site, active, pids, sh
+from harness import ROOT, Site, active, pids, sh
 from stack import WHOLE, Canary, Grafana, eventually
 
 from lab.machines import Host
@@ -50,6 +53,14 @@ def test_a_log_line_is_read_back_through_grafana(grafana: Grafana, canary: Canar
     selector = f'{{service="{canary.name}"}}'
     [line] = eventually(lambda: grafana.lines(selector), 30, "the canary's line in Loki")
     assert canary.trace_id in line
+
+
+def test_the_handler_of_docs_telemetry_sends_a_line_that_leads_to_its_trace(grafana: Grafana, host: Host) -> None:
+    code = (ROOT / "docs" / "telemetry.md").read_text().partition("```python\n")[2].partition("```")[0]
+    subprocess.run([sys.executable, "-c", code], env={"LOKI_URL": f"http://{host.address}:3100"}, check=True)
+    selector = '{app="gatewayz-api"} |= "4bf92f3577b34da6a3ce929d0e0e4736"'
+    [line] = eventually(lambda: grafana.lines(selector), 30, "the handler's line in Loki")
+    assert json.loads(line)["status_code"] == 200
 
 
 def test_a_span_is_read_back_through_grafana(grafana: Grafana, canary: Canary) -> None:
