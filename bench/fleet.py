@@ -154,6 +154,9 @@ def main() -> None:
 
 
 def _measure(fleet: Fleet, rounds: int) -> None:
+    for host in fleet.lab.hosts:
+        if host.number > fleet.hosts:
+            host.power_cut()  # what is not measured does not take part
     with ExitStack() as stack:
         if fleet.milliseconds:
             targets = {PORT + number: fleet.lab.host(number).address for number in range(1, fleet.hosts + 1)}
