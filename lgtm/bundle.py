@@ -48,7 +48,7 @@ def write(root: Path, inventories: list[str], archive: Path) -> list[str]:
     if why := release.uncommitted(root):
         raise Refusal(f"a bundle is a commit, and this is none: {why}; commit first")
     needed = {name: version for path in inventories for name, version in declared(path).items()}
-    with tempfile.TemporaryDirectory(dir=root / ".git") as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / NAME
         _run("git", "clone", "--quiet", "--depth=1", root.as_uri(), top)
         _run("git", "-C", top, "remote", "remove", "origin")
@@ -57,7 +57,7 @@ def write(root: Path, inventories: list[str], archive: Path) -> list[str]:
         said.append(f"{len(list((top / WHEELS).iterdir()))} Python packages, for this Python and this architecture")
         with tarfile.open(Path(scratch) / archive.name, "w") as tar:
             tar.add(top, NAME)
-        (Path(scratch) / archive.name).replace(archive)
+        shutil.move(Path(scratch) / archive.name, archive)
     return [*said, f"{archive}, {archive.stat().st_size >> 20} MiB; docs/air-gapped.md says how to deploy from it"]
 
 
