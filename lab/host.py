@@ -114,7 +114,7 @@ class Host:
     def power_on(self) -> None:
         """Boot the machine from the disk it has; return when its sshd answers.
 
-        About one boot in a thousand ends without a machine that answers, for a reason not yet known: it is told, as a
+        Now and then a boot ends without a machine that answers, for a reason not yet known: it is told, as a
         warning with the machine's symptoms, and the machine is switched off and on again, once.
         """
         self.start()

@@ -23,7 +23,8 @@ from lgtm import release
 from lgtm.artifacts import Store
 from lgtm.declaration import BUNDLED, store
 from lgtm.errors import Exit, LgtmError, Refusal
-from lgtm.plugins import tasks
+from lgtm.inventory import service_groups
+from lgtm.plugins import services_of, tasks
 from lgtm.settings import SiteSettings, build
 
 NAME = "pyinfra-lgtm"
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(write(Path.cwd(), arguments, Path(f"{NAME}-bundle.tar"))))
     except LgtmError as error:
         print(error, file=sys.stderr)
-        return Exit.FAILED
+        return error.exit_code
     return Exit.OK
 
 
@@ -47,7 +48,7 @@ def write(root: Path, inventories: list[str], archive: Path) -> list[str]:
     """Write the archive and give a line for each thing in it. Raises LgtmError, and then there is no archive."""
     if why := release.uncommitted(root):
         raise Refusal(f"a bundle is a commit, and this is none: {why}; commit first")
-    needed = {name: version for path in inventories for name, version in declared(path).items()}
+    needed = {wanted: settings for path in inventories for wanted, settings in declared(path).items()}
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / NAME
         _run("git", "clone", "--quiet", "--depth=1", root.as_uri(), top)
@@ -67,11 +68,12 @@ def declared(inventory: str) -> Mapping[tuple[str, str, str], SiteSettings]:
         raise Refusal(f"{inventory} is no inventory: name a file such as inventories/prod.py")
     ctx_state.set(State())  # which pyinfra wants while it reads an inventory
     found: dict[tuple[str, str, str], SiteSettings] = {}
-    for host in make_inventory(inventory, cwd=str(Path.cwd())):
-        data, known = host.data.dict(), tasks()
+    hosts = make_inventory(inventory, cwd=str(Path.cwd()))
+    for host in hosts:
+        data = host.data.dict()
         site = build(SiteSettings, "", host.name, data, {}, "")
-        for service in filter(known.__contains__, host.groups):
-            default = known[service].settings.model_fields["version"].default
+        for service in services_of(host.name, service_groups(hosts, host, inventory)):
+            default = tasks()[service].settings.model_fields["version"].default
             found[service, str(data.get(f"{service}_version", default)), site.arch] = site
     if not found:
         raise Refusal(f"{inventory} has no host that carries a service")

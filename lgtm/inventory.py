@@ -13,7 +13,7 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.ssh import connector_data_meta
 
 from lgtm import secrets
-from lgtm.commandline import flag
+from lgtm.commandline import flag, require
 from lgtm.errors import Refusal, combined
 from lgtm.plugins import services_of, tasks
 from lgtm.secrets import Secret
@@ -61,6 +61,8 @@ def site(inventory: Inventory, host: Host) -> Site:
 
 
 def run_settings(host: Host) -> RunSettings:
+    """What was said of this run, which every run asks first."""
+    require()
     return build(RunSettings, "", "--data", dict(host.data.dict()), {}, "")
 
 
@@ -102,7 +104,7 @@ def _node(root: Path, inventory: Inventory, host: Host) -> Node:
     private = _secrets(root, settings.environment)
     services = {
         name: build(tasks()[name].settings, f"{name}_", host.name, data, private, settings.environment)
-        for name in services_of(host.name, _service_groups(inventory, host))
+        for name in services_of(host.name, service_groups(inventory, host, str(flag("inventory") or "")))
     }
     return Node(host.name, settings, services)
 
@@ -113,7 +115,7 @@ def _secrets(root: Path, environment: str) -> dict[str, Secret]:
     return secrets.load(root, environment, known)
 
 
-def _service_groups(inventory: Inventory, host: Host) -> list[str]:
-    """The host's groups but for those that pyinfra makes itself and those that only carry data."""
-    own = {"all", Path(str(flag("inventory") or "")).stem}
+def service_groups(inventory: Inventory, host: Host, file: str) -> list[str]:
+    """The host's groups but for those that pyinfra makes itself (one after the file) and those that only carry data."""
+    own = {"all", Path(file).stem}
     return [group for group in dict.fromkeys(host.groups) if group not in own and not inventory.get_group_data(group)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -55,9 +53,6 @@ def tasks() -> dict[str, Task]:
 
 @cache
 def _modules() -> dict[str, ModuleType]:
-    if OWN == "tasks":
-        # pyinfra puts the directory in which it is called last: another checkout that is installed would go before it.
-        sys.path.insert(0, os.getcwd())
     package = import_module(OWN)
     found = {name: import_module(f"{OWN}.{name}") for _, name, _ in iter_modules(package.__path__)}
     for entry in entry_points(group=ENTRY_POINTS):

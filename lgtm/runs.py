@@ -27,7 +27,7 @@ from lgtm import (
 )
 from lgtm.artifacts import Store
 from lgtm.checks import Check
-from lgtm.commandline import flag, require
+from lgtm.commandline import flag
 from lgtm.declaration import checks_of, marked, store
 from lgtm.errors import Exit, LgtmError, combined
 from lgtm.generation import Generation
@@ -62,8 +62,7 @@ def deploy(host: Host) -> None:
 
 def begin(host: Host) -> tuple[Site, RunSettings]:
     """What every run that knows the site begins with; it leaves a record of itself where somebody asks for one."""
-    require()
-    here, run = site(ctx_state.get().inventory, host), run_settings(host)
+    run, here = run_settings(host), site(ctx_state.get().inventory, host)
     settings = here.here.settings
     record.RUN.script, record.RUN.inventory = Path(str(flag("operations")[0])).name, str(flag("inventory"))
     record.RUN.environment, record.RUN.release = here.environment, release.identity(here.root)

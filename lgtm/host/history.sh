@@ -2,7 +2,7 @@
 # separated by tabs, as those of read.sh.
 set -u
 root=/opt/lgtm
-line() { (IFS='	'; printf '%s\n' "$*"); }
+line() { usual=$IFS; IFS='	'; printf '%s\n' "$*"; IFS=$usual; }
 
 line now "$(date +%s)"
 line current "$(basename "$(readlink "$root/current" 2>/dev/null || echo -)")"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from lgtm.shields.connection import no_login_is_a_sentence, refuse_sudo_password, ssh_without_nagle
 from lgtm.shields.exits import exit_codes, interrupts_do_not_wait, interrupts_exit_130
-from lgtm.shields.flags import data_stays_as_typed, refuse_flags
+from lgtm.shields.flags import data_stays_as_typed, refuse_flags, this_directory_comes_first
 from lgtm.shields.operations import (
     failed_facts_fail_the_operation,
     operations_fail_alone,
@@ -29,6 +29,7 @@ from lgtm.shields.targets import (
 )
 
 SHIELDS = (
+    this_directory_comes_first,
     errors_are_sentences,
     exit_codes,
     hosts_in_inventory_order,

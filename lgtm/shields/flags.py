@@ -1,7 +1,9 @@
-"""The command line: the flags that are refused, and `--data` as it was typed."""
+"""The command line: flags that are refused, `--data` as it was typed, and the directory it is typed in."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 from typing import Any, get_type_hints
 
@@ -29,6 +31,11 @@ def refuse_flags() -> None:
     for flag, reason in REFUSED_FLAGS.items():
         if running and running.params.get(flag):
             raise Usage(f"--{flag.replace('_', '-')} is refused: {reason}")
+
+
+def this_directory_comes_first() -> None:
+    """The directory one works in comes last on Python's path: another checkout, installed, has its `tasks` taken."""
+    sys.path.insert(0, os.getcwd())
 
 
 def data_stays_as_typed() -> None:

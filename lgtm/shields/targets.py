@@ -21,10 +21,7 @@ REMEDIES = (  # what a failed connection says → what to do about it
     ("No authentication methods", "; there is no key to log in with: start an agent, or set ssh_key"),
     ("resolve", "; mend the name, or give its address as ssh_hostname"),
     ("found in known_hosts", "; log in by hand once, and compare its key"),
-    (
-        "does not match",
-        "; its key has changed: if it was installed anew, ssh-keygen -R forgets the old one",
-    ),
+    ("does not match", "; its key has changed: if it was installed anew, ssh-keygen -R forgets the old one"),
     ("No such file", "; ssh's own folder is missing: mkdir -m 700 ~/.ssh"),
     ("EOF error", "; a key with a passphrase is an agent's affair: ssh-add it, and leave ssh_key out"),
     ("Could not connect", "; is the host up, and may port 22 be reached from here?"),

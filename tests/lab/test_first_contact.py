@@ -74,11 +74,12 @@ def typed(*words: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
 PYINFRA = Path(sys.executable).parent / "pyinfra"
 
 
-def test_another_directory_is_told(site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", ["deploy.py", "rollback.py", "backup.py"])
+def test_another_directory_is_told(site: Site, tmp_path: Path, script: str) -> None:
     site.dry()  # which writes the inventory
     login = [f"ssh_user=operator ssh_key={ROOT}/.lab/id_ed25519 ssh_known_hosts_file={ROOT}/.lab/known_hosts"]
     data = [word for one in login[0].split() for word in ("--data", one)]
-    code, text = typed(PYINFRA, "-y", *data, site.folder / "lab.py", ROOT / "deploy.py", "--dry", cwd=tmp_path)
+    code, text = typed(PYINFRA, "-y", *data, site.folder / "lab.py", ROOT / script, "--dry", cwd=tmp_path)
     assert code == 1
     assert "call pyinfra in the directory that config.py and group_data are in: cd there, and run again" in text
     assert "Traceback" not in text

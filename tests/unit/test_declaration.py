@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,16 +111,3 @@ def test_the_store_is_made_of_the_environment(monkeypatch: pytest.MonkeyPatch, t
     made = declaration.store.__wrapped__(root, SiteSettings(environment="test", artifact_fallback="made"))
     assert (made.binaries, made.cache, made.offline) == (Path("/built"), tmp_path, True)
     assert (made.fallback, made.allow_unlocked, made.push) == (root / "made", False, False)
-
-
-def test_the_tasks_are_those_of_the_directory_one_works_in(tmp_path: Path) -> None:
-    """As pyinfra has it, which puts that directory last; another checkout is installed, and found before it."""
-    (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks/__init__.py").write_text("")
-    (tmp_path / "tasks/mine.py").write_text('"""Mine."""\n')
-    script = tmp_path / "elsewhere" / "say.py"
-    script.parent.mkdir()
-    script.write_text(f"import sys\nsys.path += [{str(sites.ROOT)!r}, {str(tmp_path)!r}]\n"
-                      "from lgtm.plugins import _modules\nprint(*_modules())\n")  # fmt: skip
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["mine"]

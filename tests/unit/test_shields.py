@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -105,6 +106,33 @@ def test_colours_are_for_terminals_and_can_be_off(run: Run, project: Path, no_co
                 shown += piece
     os.close(terminal)
     assert b"1/1 " in shown and (b"\x1b[" in shown) == coloured, shown
+
+
+def test_modules_are_those_of_the_directory_one_works_in(run: Run, project: Path, tmp_path_factory: Any) -> None:
+    installed = tmp_path_factory.mktemp("installed")
+    for folder in (installed, project):
+        (folder / "tasks.py").write_text(f"PLACE = {str(folder)!r}\n")
+    main = MAIN.replace("from", f"import sys; sys.path.remove(''); sys.path.insert(0, {str(installed)!r}); from", 1)
+    result = run("@local", "deploy.py", "-y", main=main, deploy="import tasks\nprint(tasks.PLACE)\n")
+    assert result.stdout.split() == [str(project)], result.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("SSH error (No authentication methods available)", "start an agent, or set ssh_key"),
+        ("Could not connect ([Errno 2] No such file or directory: '/root/.ssh/known_hosts')", "mkdir -m 700 ~/.ssh"),
+        ("SSH error (Error reading SSH protocol banner)", "see ssh_port"),
+    ],
+)
+def test_a_failed_connection_is_told_with_its_remedy(said: str, remedy: str) -> None:
+    """As pyinfra words them; the others are shown in tests/lab/test_first_contact.py."""
+    ask = (
+        "import sys; from lgtm.shields.targets import _unreachable\n"
+        "print(_unreachable(type('Host', (), {'name': 'web', 'connector': None})(), Exception(sys.argv[1])))"
+    )
+    done = subprocess.run([sys.executable, "-c", ask, said], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith(remedy)
 
 
 class _AnyPassword(paramiko.ServerInterface):
