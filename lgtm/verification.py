@@ -14,7 +14,8 @@ from lgtm import remote
 from lgtm.checks import Answer, Check, Result, judge
 from lgtm.secrets import Secret
 
-PAUSE = 0.5  # seconds between two rounds
+PAUSE = 0.5  # seconds between two rounds, at first
+SHARE = 0.1  # of the time already waited, later: a long wait is no load on the host, and ends a tenth late at most
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def await_all(
     """Ask until all is well or patience is at its end; only what is not yet well is asked again.
 
     `patience` in seconds replaces each check's own, but for a check that has none. The outside world is not waited
-    for unless patience is given. `progress` is told which are still waited for.
+    for unless patience is given, and then for no longer than the check's own: it only warns. `progress` is told which
+    are still waited for.
     """
     results = {check.id: result for (_, check), result in zip(checks, ask(host, checks), strict=True)}
     start, told = time.monotonic(), [""]
@@ -100,15 +102,16 @@ def await_all(
             told = ids
         if not waiting:
             return [results[check.id] for _, check in checks]
-        gevent.sleep(PAUSE)
+        gevent.sleep(max(PAUSE, SHARE * (time.monotonic() - start)))
         results |= {result.check.id: result for result in ask(host, waiting)}
 
 
 def _patience(result: Result, patience: int | None) -> int:
     check = result.check
-    if patience is not None:
-        return max(check.settles if result.early else 0, patience if check.patience else 0)
-    return 0 if check.gate == "world" else check.patience
+    if patience is None:
+        return 0 if check.gate == "world" else check.patience
+    given = min(patience, check.patience) if check.gate == "world" else patience
+    return max(check.settles if result.early else 0, given if check.patience else 0)
 
 
 def _encoded(text: str) -> str:

@@ -102,3 +102,30 @@ def test_a_check_without_patience_is_asked_once_whatever_the_command_line_says(m
     assert asked[0] == ["once", "often"] and len(asked) > 1
     assert all(names == ["often"] for names in asked[1:])
     assert [result.check.id for result in results] == ["once", "often"]
+
+
+def test_the_longer_it_has_waited_the_longer_it_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = [0.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(verification.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(verification.gevent, "sleep", sleep)
+    never = Result("web1", "alpha", replace(READY, patience=60), False, "no")
+    monkeypatch.setattr(verification, "ask", lambda *_: [never])
+    verification.await_all(object(), [("alpha", never.check)])  # type: ignore[arg-type]
+    assert pauses[:10] == [0.5] * 10 and pauses[-1] == pytest.approx(sum(pauses[:-1]) / 10)
+    assert len(pauses) < 60 and 60 <= now[0] < 67
+
+
+def test_the_outside_world_is_waited_for_no_longer_than_its_check_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(host: object, checks: list[tuple[str, Check]]) -> list[Result]:
+        return [Result("web1", service, check, False, "no") for service, check in checks]
+
+    waits: list[list[str]] = []
+    monkeypatch.setattr(verification, "ask", ask)
+    checks = [("alpha", replace(READY, id=gate, gate=gate, patience=1)) for gate in ("own", "world")]
+    verification.await_all(object(), checks, 2, lambda ids: waits.append(list(ids)))  # type: ignore[arg-type]
+    assert waits == [["own", "world"], ["own"], []]
