@@ -22,8 +22,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from bench.__main__ import PYINFRA, ROOT
-from bench.fleet import ARTIFACTS
+from bench.run import ARTIFACTS, pyinfra
 from lab import telemetry
 from lab.host import Host
 from lab.machines import Lab
@@ -164,12 +163,7 @@ def _spans(host: Host) -> None:
 
 
 def _deploy(*data: str) -> None:
-    flags = [word for one in data for word in ("--data", one)]
-    environment = os.environ | {"LGTM_OFFLINE": "1", "PYINFRA_PROGRESS": "off"}
-    command = [PYINFRA, "-y", INVENTORY, "deploy.py", *flags]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
+    pyinfra(INVENTORY, "deploy.py", *(word for one in data for word in ("--data", one)))
 
 
 def _resident(host: Host, service: str) -> float:

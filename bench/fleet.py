@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shlex
 import statistics
 import subprocess
@@ -21,16 +20,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-from bench.__main__ import PYINFRA, ROOT
+from bench.__main__ import timed
 from bench.latency import relays
+from bench.run import ARTIFACTS, ENVIRONMENT, PYINFRA, ROOT
 from lab.machines import Host, Lab
+from lab.relabel import next_version
 
 INVENTORY = "bench/inventories/fleet/lab.py"
 FOUR = "prometheus alertmanager node_exporter redis_exporter"
 EIGHT = f"{FOUR} mimir loki tempo grafana"
-ARTIFACTS = ROOT / ".lab" / "artifacts"
 PORT = 22000
 START = """
 systemctl restart lgtm-$1
@@ -100,17 +99,17 @@ class Fleet:
 
     def floor(self) -> tuple[float, float]:
         """The framework's start, and a login with one command."""
-        return _timed(PYINFRA, "--version"), _timed(*self._ssh(), "true")
+        return timed(PYINFRA, "--version"), timed(*self._ssh(), "true")
 
     def cold_floor(self) -> tuple[float, float]:
         """What no cold deploy of a host can be quicker than: its archives sent and unpacked, and the slowest start."""
         index, sent = json.loads((ARTIFACTS / "index.json").read_text()), 0.0
         for service in self.services.split():
             with (ARTIFACTS / index[service]["file"]).open("rb") as archive:
-                sent += _timed(*self._ssh(), "mkdir -p /tmp/floor && tar -xzf - -C /tmp/floor", stdin=archive)
+                sent += timed(*self._ssh(), "mkdir -p /tmp/floor && tar -xzf - -C /tmp/floor", stdin=archive)
         self.first.inside("rm", "-rf", "/tmp/floor")
-        starts = [_timed(*self._ssh(), f"sudo sh -c {shlex.quote(START)} start {one}") for one in self.services.split()]
-        return sent, max(starts) - _timed(*self._ssh(), "true")
+        starts = [timed(*self._ssh(), f"sudo sh -c {shlex.quote(START)} start {one}") for one in self.services.split()]
+        return sent, max(starts) - timed(*self._ssh(), "true")
 
     def _ssh(self) -> list[str]:
         options = list(self.first.ssh_options())
@@ -129,10 +128,8 @@ class Fleet:
         return sample
 
     def _environment(self) -> dict[str, str]:
-        return os.environ | {
-            "LGTM_OFFLINE": "1", "PYINFRA_PROGRESS": "off", "BENCH_HOSTS": str(self.hosts),
-            "BENCH_SERVICES": self.services, "BENCH_PORT": str(PORT if self.milliseconds else 0),
-        }  # fmt: skip
+        port = str(PORT if self.milliseconds else 0)
+        return ENVIRONMENT | {"BENCH_HOSTS": str(self.hosts), "BENCH_SERVICES": self.services, "BENCH_PORT": port}
 
 
 def main() -> None:
@@ -180,30 +177,18 @@ def _measure(fleet: Fleet, rounds: int) -> None:
 
 
 def _next_node_exporter(folder: Path) -> Path:
-    """A folder of binaries with node_exporter as its next version: the same program, that calls itself otherwise."""
-
-    known = json.loads((ROOT / ".lab/artifacts/index.json").read_text())["node_exporter"]
-    with tarfile.open(ROOT / ".lab/artifacts" / known["file"]) as archive:
-        member = next(one for one in archive.getmembers() if one.name.endswith("/node_exporter"))
-        source = archive.extractfile(member)
-        assert source
-        old = re.match(r"\d+\.\d+\.\d", known["version"])
-        assert old
-        new = old[0][:-1] + str((int(old[0][-1]) + 1) % 10)
-        (folder / "node_exporter").write_bytes(source.read().replace(old[0].encode(), new.encode()))
-    (folder / "node_exporter").chmod(0o755)
-    return folder
+    """A folder of binaries with node_exporter as its next version."""
+    known = json.loads((ARTIFACTS / "index.json").read_text())["node_exporter"]
+    with tarfile.open(ARTIFACTS / known["file"]) as archive:
+        archive.extractall(folder, filter="data")
+    [program] = folder.glob("*/node_exporter")
+    next_version(program, folder / "next")
+    return folder / "next"
 
 
 def _moved(lab: Lab) -> int:
     statistics_of = Path("/sys/class/net", lab.network.bridge, "statistics")
     return sum(int((statistics_of / name).read_text()) for name in ("rx_bytes", "tx_bytes"))
-
-
-def _timed(*command: str, stdin: IO[bytes] | None = None) -> float:
-    start = time.monotonic()
-    subprocess.run(command, stdin=stdin or subprocess.DEVNULL, capture_output=True, check=True)
-    return time.monotonic() - start
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import time
 
-from bench.__main__ import PYINFRA, ROOT, floor
+from bench.__main__ import floor
+from bench.run import pyinfra
 from lab.machines import Lab
 
 INVENTORY = "bench/inventories/many/lab.py"
@@ -49,11 +48,7 @@ def _timed(hosts: int) -> float:
 
 
 def _run(hosts: int, script: str, *flags: str) -> None:
-    environment = os.environ | {"LGTM_OFFLINE": "1", "PYINFRA_PROGRESS": "off", "BENCH_HOSTS": str(hosts)}
-    command = [PYINFRA, "-y", INVENTORY, script, *flags]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
+    pyinfra(INVENTORY, script, *flags, BENCH_HOSTS=str(hosts))
 
 
 if __name__ == "__main__":

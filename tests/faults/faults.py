@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,18 +22,6 @@ systemctl status --no-pager lgtm-activate.service lgtm-revert.timer; journalctl 
 ps -eo pid,etimes,args | grep -e activate -e systemctl; true
 """
 FULL = os.environ.get("LGTM_FAULTS") == "full"  # as `make faults` has it; otherwise a sample of each kind
-
-
-def another_build(folder: Path, source: Path, version: str) -> Path:
-    """A folder of binaries with node_exporter as its next version: the same program, that calls itself otherwise."""
-    folder.mkdir(exist_ok=True)
-    said = subprocess.run([source, "--version"], capture_output=True, text=True, check=True)
-    old = re.search(r"version (\d+\.\d+\.\d+)", said.stdout + said.stderr)
-    assert old and len(old[1]) == len(version), said
-    target = folder / "node_exporter"
-    target.write_bytes(source.read_bytes().replace(old[1].encode(), version.encode()))
-    shutil.copymode(source, target)
-    return folder
 
 
 @contextlib.contextmanager

@@ -7,16 +7,18 @@ import time
 from pathlib import Path
 
 import pytest
-from faults import FULL, another_build, heals, killed_after, killed_at, switching, until, whole
+from faults import FULL, heals, killed_after, killed_at, switching, until, whole
 from harness import Site, current, sh
 
 from lab.machines import Host
+from lab.relabel import next_version
 
 STEPS = (
     "Lock", "Artifacts", "Secrets", "Stage and validate", "Health before", "Activate", "Verify", "Commit",
 )  # fmt: skip
 BOUNDED = ("Stage and validate", "Activate", "Commit")
-NEXT = "1.11.9"  # node_exporter's
+UNUSED = """ls -d /opt/lgtm/artifacts/node_exporter-* |
+    grep -vxF "$(sed -n 's/^artifact //p' /opt/lgtm/current/services/node_exporter)" """
 SEED = random.SystemRandom().randrange(10**6)
 RANDOM = 30 if FULL else 2
 switched: list[bool] = []  # of each random moment: whether the switch had begun by then
@@ -31,12 +33,13 @@ def services() -> tuple[str, ...]:
 def binaries(converged: Site, host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """node_exporter's next version; made of the one that the host has."""
     folder = tmp_path_factory.mktemp("binaries")
-    source = folder / "as-it-is"
+    source = folder / "node_exporter"
     path = sh(host, "readlink /proc/$(systemctl show -P MainPID lgtm-node_exporter)/exe")
     pid = host._group.init()
     source.write_bytes(Path(f"/proc/{pid}/root{path}").read_bytes())
     source.chmod(0o755)
-    return another_build(folder / "next", source, NEXT)
+    next_version(source, folder / "next")
+    return folder / "next"
 
 
 def before(site: Site, host: Host, binaries: Path) -> str:
@@ -44,7 +47,7 @@ def before(site: Site, host: Host, binaries: Path) -> str:
     site.env.pop("LGTM_BINARIES", None)
     run = site.deploy("--data", "unlock=true")
     assert run.code == 0, run.text
-    sh(host, f"rm -rf /opt/lgtm/artifacts/node_exporter-{NEXT}-* /etc/lgtm/secrets/prometheus/staging_bearer_token")
+    sh(host, f"rm -rf $({UNUSED}) /etc/lgtm/secrets/prometheus/staging_bearer_token")
     site.env["LGTM_BINARIES"] = str(binaries)
     return current(host)
 
