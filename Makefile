@@ -5,6 +5,8 @@ HOSTS ?= 1
 HOST ?= 1
 INVENTORY ?= inventories/prod.py
 BIN := .venv/bin
+# Three workers with a lab each take the files in their order: the long ones come first, the short ones fill the end.
+LABS := --tx '3*popen//python=tests/worker.sh' --dist loadfile --no-loadscope-reorder
 export PYINFRA_PROGRESS ?= off
 
 .PHONY: help venv demo test faults check rollout docs bench bundle lock lab-up lab-down lab-reset lab-ssh lab-tools
@@ -27,10 +29,10 @@ demo: lab-up ## a throwaway host, deployed to, verified, and where to look
 
 test: .venv/.made lab-tools ## everything the project promises, on real hosts
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/config  # most of it is promtool's, which uses one core
-	$(BIN)/python -m pytest tests/lab tests/faults tests/lab_machines --durations=25
+	$(BIN)/python -m pytest $(LABS) tests/faults tests/lab tests/lab_machines --durations=25
 
 faults: .venv/.made lab-tools ## what breaks during a deploy, at every step and 30 random moments
-	LGTM_FAULTS=full $(BIN)/python -m pytest tests/faults -rs
+	LGTM_FAULTS=full $(BIN)/python -m pytest $(LABS) tests/faults -rs
 
 check: .venv/.made ## lint, types, shell, dead code, stale pages
 	$(BIN)/ruff check .
@@ -40,7 +42,7 @@ check: .venv/.made ## lint, types, shell, dead code, stale pages
 	$(BIN)/python -m lgtm.reference --check
 	$(BIN)/python tests/promises.py --check
 	$(BIN)/shellcheck -x lgtm/activate.sh lgtm/services.sh
-	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/*.sh templates/*/*.sh
+	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/*.sh templates/*/*.sh tests/worker.sh
 
 rollout: .venv/.made ## staging, then production host by host
 	$(BIN)/python -m lgtm.rollout $(ROLLOUT)
@@ -73,7 +75,7 @@ lab-ssh: ## log in to HOST=1
 
 lab-tools: .venv/.made
 	@if [ "$$(id -u)" != 0 ]; then echo "note: not root, so what needs lab hosts is skipped"; \
-	else $(PYTHON) -m lab prerequisites --tests && $(BIN)/python -m lab artifacts; fi
+	else $(PYTHON) -m lab prerequisites --tests && $(BIN)/python -m lab prepare; fi
 
 .venv/.made: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }

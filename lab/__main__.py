@@ -66,9 +66,9 @@ def scenario(lab: Lab, options: argparse.Namespace) -> None:
     lab.scenario(options.name, options.env)
 
 
-def make_artifacts(lab: Lab, _: argparse.Namespace) -> None:
-    """make the archives that the hosts install from, where they are missing"""
-    lab.make_artifacts()
+def prepare(lab: Lab, _: argparse.Namespace) -> None:
+    """make what takes long and is kept: the hosts' image, and what they install"""
+    lab.prepare()
 
 
 def install(_: Lab, options: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "scenario": scenario,
         "status": status,
     }
-    actions |= {"artifacts": make_artifacts, "prerequisites": install}
+    actions |= {"prepare": prepare, "prerequisites": install}
     sub = {name: commands.add_parser(name, help=action.__doc__) for name, action in actions.items()}
     for name, action in actions.items():
         sub[name].set_defaults(action=action)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import artifacts, certificate, control, identity, image, limits, prerequisites, services
+from . import artifacts, certificate, control, credentials, identity, image, limits, prerequisites, services
 from .cgroup import Group
 from .errors import LabError
 from .host import Host
@@ -80,11 +80,13 @@ class Lab:
         """Put the backend, in one environment or in all it is about, or the SMTP sink into a situation."""
         control.switch(self.layout, self.network, name, environment)
 
-    def make_artifacts(self) -> None:
-        """Make the archives that the hosts install from, where they are missing."""
+    def prepare(self) -> None:
+        """Make what takes long and is kept, where it is missing: the hosts' image, and what they install."""
         prerequisites.ensure()
         with self._alone():
+            image.ensure(self.layout.images, self._suite)
             artifacts.ensure(self.layout)
+            credentials.ensure(self.layout.env_file)
 
     def taken_by(self) -> Path | None:
         """Name the other checkout whose running lab has this bridge, if any."""

@@ -24,6 +24,7 @@ from lab.machines import Host, Lab
 from lgtm.plugins import tasks
 from lgtm.settings import env_keys
 
+ALL_HOSTS = 5
 HOSTS = (2, 3, 4)  # the first carries whole stacks, the others go through what breaks hosts
 SERVICES = ("prometheus", "alertmanager", "mimir", "node_exporter", "redis_exporter")
 ROOT = Path(__file__).parents[2]
@@ -135,17 +136,22 @@ def secret_values() -> list[str]:
     return [*values, *encoded]
 
 
+def checkout(root: Path) -> Path:
+    """A copy of the repository as git would commit it, that uses the same lab."""
+    listing = ("git", "ls-files", "--cached", "--others", "--exclude-standard")
+    for name in subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    (root / ".lab").symlink_to(ROOT / ".lab")
+    return root
+
+
 def locked_repository(folder: Path, *names: str) -> Path:
     """A copy of the repository whose lock file has some of the lab's artifacts; they lie in `mirror` beside it."""
-    root, mirror = folder / "repository", folder / "mirror"
-    root.mkdir()
+    root, mirror = checkout(folder / "repository"), folder / "mirror"
     mirror.mkdir()
-    for name in ("config.py", "deploy.py", "verify.py", "artifacts.lock", ".env.example", ".gitignore"):
-        shutil.copy(ROOT / name, root / name)
-    for name in ("lgtm", "tasks", "templates", "group_data"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".lab", ".env.lab"):
-        (root / name).symlink_to(ROOT / name)
+    (root / ".env.lab").symlink_to(ROOT / ".env.lab")
     index = json.loads((ROOT / ".lab/artifacts/index.json").read_text())
     for name in names:
         known = index[name]
@@ -155,6 +161,16 @@ def locked_repository(folder: Path, *names: str) -> Path:
         if row.splitlines()[1] not in lock:
             (root / "artifacts.lock").write_text(lock + row)
     return root
+
+
+@contextmanager
+def fresh(lab: Lab, *numbers: int) -> Iterator[tuple[Host, ...]]:
+    """Bare hosts, switched off afterwards: a stack that is asked no more would still use the processor."""
+    lab.reset(numbers)
+    hosts = tuple(lab.host(number) for number in numbers)
+    yield hosts
+    for host in hosts:
+        host.power_cut()
 
 
 @contextmanager
@@ -178,21 +194,20 @@ def lab() -> Iterator[Lab]:
     lab = Lab()
     were_up = any(host.is_running for host in lab.hosts)
     try:
-        lab.up(max(HOSTS))
+        lab.up(ALL_HOSTS)
     except LabError as error:
         pytest.skip(f"no lab hosts here: {error}")
     try:
         yield lab
     finally:
-        if not were_up:
-            lab.down()
+        lab.up() if were_up else lab.down()
 
 
 @pytest.fixture(scope="module")
-def bare(lab: Lab) -> tuple[Host, ...]:
+def bare(lab: Lab) -> Iterator[tuple[Host, ...]]:
     """The tests' hosts with nothing on them, once a module."""
-    lab.reset(HOSTS)
-    return tuple(lab.host(number) for number in HOSTS)
+    with fresh(lab, *HOSTS) as hosts:
+        yield hosts
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import email.policy
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 from dashboards import Query
-from harness import ROOT, Site, sh
+from harness import ROOT, Site, fresh, sh
 
 from lab.machines import Host, Lab
 
@@ -29,10 +29,10 @@ T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
-def first_host(lab: Lab) -> Host:
+def first_host(lab: Lab) -> Iterator[Host]:
     """The host to which the lab's backend sends its logs and traces, bare."""
-    lab.reset([1])
-    return lab.host(1)
+    with fresh(lab, 1) as [host]:
+        yield host
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Site, active, locked_repository, sh
+from harness import ROOT, Site, active, checkout, sh
 
 from lab.machines import Host
 
@@ -114,9 +114,7 @@ def test_an_old_python_is_told(tmp_path: Path) -> None:
 
 def test_the_quickstart_ends_with_a_verified_stack(host: Host, tmp_path: Path) -> None:
     """docs/quickstart.md as it stands, but for the address, the login, and where the lab's artifacts come from."""
-    root = locked_repository(tmp_path)
-    (root / ".env.lab").unlink()
-    (root / "inventories").mkdir()
+    root = checkout(tmp_path / "repository")
     text = (ROOT / "inventories/one.py").read_text()
     (root / "inventories/one.py").write_text(text.replace("192.0.2.7", host.address))
     lab = (ROOT / "group_data/lab.py").read_text()

@@ -3,13 +3,11 @@
 The mutated repositories are deployed to a host each, at once, since each takes as long as patience lasts.
 """
 
-import shutil
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import ROOT, SERVICES, Run, Site
+from harness import ROOT, SERVICES, Run, Site, checkout, fresh
 
 from lab.machines import Lab
 
@@ -33,14 +31,9 @@ MUTATIONS = {
 
 
 def _mutated(folder: Path, file: str, old: str, new: str) -> Path:
-    """A copy of the repository's tracked files with one text replaced, sharing the lab."""
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    for name in names:
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    for shared in (".lab", ".env.lab"):
-        (folder / shared).symlink_to(ROOT / shared)
+    """A copy of the repository with one text replaced."""
+    checkout(folder)
+    (folder / ".env.lab").symlink_to(ROOT / ".env.lab")
     text = (folder / file).read_text()
     assert old in text, f"{file} no longer contains {old!r}: mend the mutation"
     (folder / file).write_text(text.replace(old, new))
@@ -55,17 +48,14 @@ def _demo(site: Site) -> list[Run]:
 
 @pytest.fixture(scope="module")
 def outcomes(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Run]]:
-    numbers = range(1, len(MUTATIONS) + 1)
-    lab.up(len(MUTATIONS))
-    lab.reset(numbers)
-    sites = [
-        Site(
-            tmp_path_factory.mktemp("inventory"), {lab.host(number): SERVICES},
-            root=_mutated(tmp_path_factory.mktemp("repository"), *mutation[:3]),
-        )
-        for number, mutation in zip(numbers, MUTATIONS.values(), strict=True)
-    ]  # fmt: skip
-    with ThreadPoolExecutor() as pool:
+    with fresh(lab, *range(1, len(MUTATIONS) + 1)) as hosts, ThreadPoolExecutor() as pool:
+        sites = [
+            Site(
+                tmp_path_factory.mktemp("inventory"), {host: SERVICES},
+                root=_mutated(tmp_path_factory.mktemp("repository"), *mutation[:3]),
+            )
+            for host, mutation in zip(hosts, MUTATIONS.values(), strict=True)
+        ]  # fmt: skip
         return dict(zip(MUTATIONS, pool.map(_demo, sites), strict=True))
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness import ROOT, Site, active, locked_repository, serving
 from lab.machines import Host
 
 FILE = re.compile(r"^`([\w./]+)`:\n\n```python\n(.*?)```", flags=re.MULTILINE | re.DOTALL)
+DEPENDENCIES = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 WATCH = """
 import os, sys
 
@@ -36,10 +38,17 @@ def services() -> tuple[str, ...]:
 
 def ran(*command: object, cwd: Path, **env: str) -> str:
     done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, env=os.environ | env, text=True, capture_output=True, timeout=300
-    )
+        [str(word) for word in command], cwd=cwd, env=os.environ | env, text=True, capture_output=True, timeout=300,
+        close_fds=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def fetched(*command: object, cwd: Path) -> None:
+    """Run pip where there is an index: in a worker, whose network is a lab's, that is outside."""
+    way_out = ("nsenter", f"--net=/proc/self/fd/{os.environ['LGTM_OUTSIDE']}") if "LGTM_OUTSIDE" in os.environ else ()
+    ran(*way_out, sys.executable, "-m", "pip", *command, "-q", "--disable-pip-version-check", cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +65,8 @@ def own(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Site:
     shutil.copy(ROOT / "group_data" / "lab.py", root / "group_data" / "lab.py")
     for name in (".lab", ".env.lab"):
         (root / name).symlink_to(ROOT / name)
-    pip = (sys.executable, "-m", "pip", "-q", "--disable-pip-version-check")
-    ran(*pip, "wheel", "--no-deps", "--wheel-dir", installed, ROOT, cwd=root)
-    ran(*pip, "install", "--no-deps", "--target", installed / "site", *installed.glob("*.whl"), cwd=root)
+    fetched("wheel", "--no-deps", "--wheel-dir", installed, ROOT, cwd=root)
+    fetched("install", "--no-deps", "--target", installed / "site", *installed.glob("*.whl"), cwd=root)
     return Site(
         tmp_path_factory.mktemp("site"),
         {host: ("node_exporter",)},
@@ -90,15 +98,19 @@ def bundle(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         known = json.loads((ROOT / ".lab/artifacts/index.json").read_text())["node_exporter"]
         data = {"ssh_hostname": host.address, "artifact_mirror": mirror, "allow_unlocked": False,
                 "node_exporter_version": known["version"]}  # fmt: skip
-        (root / "inventories").mkdir()
         (root / "inventories/lab.py").write_text(f"node_exporter = [({host.name!r}, {data!r})]\n")
         git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
         ran(*git, "init", "-q", cwd=root)
         (root / ".git/info/exclude").write_text(".lab\n")
         for command in (["add", "."], ["commit", "-q", "-m", "one"]):
             ran(*git, *command, cwd=root)
+        # pip's index is a folder, where it found in its own index what a bundle needs.
+        pins = folder / "pins.txt"
+        pins.write_text(ran(sys.executable, "-m", "pip", "freeze", "--exclude", "pyinfra-lgtm", cwd=root))
+        fetched("wheel", "--wheel-dir", folder / "index", "--constraint", pins, *DEPENDENCIES, cwd=root)
         said = ran(sys.executable, "-m", "lgtm.bundle", "inventories/lab.py", cwd=root, PYTHONPATH=str(root),
-                   LGTM_OFFLINE="", LGTM_CACHE=str(folder / "cache"))  # fmt: skip
+                   LGTM_OFFLINE="", LGTM_CACHE=str(folder / "cache"), PIP_NO_INDEX="1",
+                   PIP_FIND_LINKS=str(folder / "index"))  # fmt: skip
     assert f"node_exporter {known['version']} for amd64, sha256 {known['sha256']}" in said
     yield root / "pyinfra-lgtm-bundle.tar"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROOT, Run, current, sh
+from harness import ROOT, Run, checkout, current, fresh, sh
 
 from lab.machines import Host, Lab
 
@@ -73,18 +73,16 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def repository(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
-    lab.up(5)
-    lab.reset(range(1, 6))
-    root = tmp_path_factory.mktemp("repository") / "tree"
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    for name in names.stdout.split():
-        if (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, root / name)
-    (root / ".lab").symlink_to(ROOT / ".lab")
+def machines(lab: Lab) -> Iterator[tuple[Host, ...]]:
+    with fresh(lab, *range(1, 6)) as hosts:
+        yield hosts
+
+
+@pytest.fixture(scope="module")
+def repository(machines: tuple[Host, ...], tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    root = checkout(tmp_path_factory.mktemp("repository") / "tree")
     (root / ".gitignore").write_text(".lab\n.env*\n__pycache__/\n")
-    hosts = {name: [lab.host(number) for number in numbers] for name, numbers in HOSTS.items()}
+    hosts = {name: [machines[number - 1] for number in numbers] for name, numbers in HOSTS.items()}
     shared = (ROOT / "group_data" / "lab.py").read_text()
     for name, some in hosts.items():
         data = {"ssh_hostname": None, "private_address": None}
@@ -97,7 +95,7 @@ def repository(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     found = Repository(root, hosts)
     found.git("init", "-q")
     found.commit()
-    yield found
+    return found
 
 
 def test_production_refuses_what_staging_has_not_proved(repository: Repository) -> None:

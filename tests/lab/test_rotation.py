@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dotenv
 import pytest
-from harness import ROOT, Site, pids, secret_values, sh
+from harness import ROOT, Site, checkout, pids, secret_values, sh
 from stack import WHOLE, Grafana
 
 from lab.machines import Host
@@ -33,9 +33,8 @@ def services() -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def site(host: Host, services: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site with a repository of its own, whose `.env.lab` can be changed."""
-    root = tmp_path_factory.mktemp("repository") / "copy"
-    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".git", ".venv", ".lab", "__pycache__", ".*_cache"))
-    (root / ".lab").symlink_to(ROOT / ".lab")
+    root = checkout(tmp_path_factory.mktemp("repository") / "copy")
+    shutil.copy(ROOT / ".env.lab", root / ".env.lab")
     return Site(tmp_path_factory.mktemp("site"), {host: services}, root=root)
 
 

@@ -1,8 +1,7 @@
 """A lab of the tests' own: another directory, another bridge; a lab somebody works with is left alone."""
 
-import fcntl
 import os
-import tempfile
+import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -30,10 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def bridge() -> Iterator[None]:
     """The tests' bridge, for this run alone; what a killed run left on it is taken down."""
-    with (Path(tempfile.gettempdir()) / f"{NETWORK.bridge}.lock").open("w") as lock:
+    # A name without a file belongs to a network, as the bridge does: workers with networks of their own do not meet.
+    with socket.socket(socket.AF_UNIX) as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.bind(f"\0{NETWORK.bridge}")
+        except OSError:
             pytest.skip(f"another run of these tests has the bridge {NETWORK.bridge}")
         if stale := NETWORK.owner():
             Lab(Layout(stale.parent), NETWORK).down()
