@@ -56,9 +56,16 @@ def rules(site: Site) -> dict[str, str]:
 
 def run(promtool: Path, folder: Path, situation: Situation, texts: Mapping[str, str] | None = None) -> str:
     """What promtool finds wrong in a situation; nothing when the rules do what they must."""
-    site = whole_site(**situation.settings)
-    texts = texts or rules(site)
+    site, deployed = _rendered(json.dumps(situation.settings))
+    texts = texts or deployed
     return judged(promtool, folder, texts, unit(situation, site, texts))
+
+
+@cache
+def _rendered(settings: str) -> tuple[Site, dict[str, str]]:
+    """The site with these settings (JSON), and its rule files."""
+    site = whole_site(**json.loads(settings))
+    return site, rules(site)
 
 
 def judged(promtool: Path, folder: Path, texts: Mapping[str, str], unit: Mapping[str, Any]) -> str:
