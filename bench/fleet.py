@@ -29,7 +29,7 @@ from lab.relabel import next_version
 
 INVENTORY = "bench/inventories/fleet/lab.py"
 FOUR = "prometheus alertmanager node_exporter redis_exporter"
-EIGHT = f"{FOUR} mimir loki tempo grafana"
+SETS = {"one": "node_exporter", "four": FOUR, "eight": f"{FOUR} mimir loki tempo grafana"}
 PORT = 22000
 START = """
 systemctl restart lgtm-$1
@@ -85,14 +85,15 @@ class Fleet:
 
     def cases(self) -> dict[str, Callable[[], Sample]]:
         """What is measured, in an order in which each finds what it needs."""
+        setting = (
+            "prometheus_target_down_for={}m" if "prometheus" in self.services else "node_exporter_ready_timeout={}"
+        )
         return {
             "cold": self._cold,
             "no-op": lambda: self.run("deploy.py"),
             "dry run": lambda: self.run("deploy.py", "--dry"),
             "verify": lambda: self.run("verify.py"),
-            "rule changed": lambda: self.run(
-                "deploy.py", "--data", f"prometheus_target_down_for={next(self.changed)}m"
-            ),
+            "setting changed": lambda: self.run("deploy.py", "--data", setting.format(next(self.changed))),
             "rollback": lambda: self.run("rollback.py"),
             "version changed": self._version,
         }
@@ -137,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.fleet")
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 10, 30])
     parser.add_argument("--milliseconds", type=int, nargs="+", default=[0], help="of round-trip time added")
-    parser.add_argument("--services", choices=("four", "eight"), default="four")
+    parser.add_argument("--services", choices=tuple(SETS), default="four")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     lab = Lab()
@@ -146,8 +147,7 @@ def main() -> None:
         binaries = _next_node_exporter(Path(folder))
         for milliseconds in options.milliseconds:
             for hosts in options.hosts:
-                services = FOUR if options.services == "four" else EIGHT
-                _measure(Fleet(lab, hosts, services, milliseconds, binaries), options.rounds)
+                _measure(Fleet(lab, hosts, SETS[options.services], milliseconds, binaries), options.rounds)
 
 
 def _measure(fleet: Fleet, rounds: int) -> None:

@@ -24,21 +24,30 @@ def relays(targets: Mapping[int, str], seconds: float) -> Iterator[None]:
             await asyncio.start_server(_relay(address, seconds), "127.0.0.1", port) for port, address in targets.items()
         ]
 
+    async def close() -> None:
+        for server in servers:
+            server.close()
+        under_way = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
     servers = asyncio.run_coroutine_threadsafe(listen(), loop).result()
     try:
         yield
     finally:
-        for server in servers:
-            loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(close(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
 
 
 def _relay(address: str, seconds: float) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(seconds)  # the handshake
-        there = await asyncio.open_connection(address, 22)
-        await asyncio.gather(_later(reader, there[1], seconds / 2), _later(there[0], writer, seconds / 2))
+        with contextlib.suppress(asyncio.CancelledError):  # the measurement is over
+            await asyncio.sleep(seconds)  # the handshake
+            there = await asyncio.open_connection(address, 22)
+            await asyncio.gather(_later(reader, there[1], seconds / 2), _later(there[0], writer, seconds / 2))
 
     return connected
 
