@@ -27,14 +27,14 @@ demo: lab-up ## a throwaway host, deployed to, verified, and where to look
 	@echo "  $(BIN)/pyinfra inventories/lab.py deploy.py --dry --diff      # what another deploy would change"
 	@echo "  make lab-down                                                 # when you are done"
 
-test: .venv/.made lab-tools ## everything the project promises, on real hosts
+test: .venv/.dev lab-tools ## everything the project promises, on real hosts
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/config  # most of it is promtool's, which uses one core
 	$(BIN)/python -m pytest $(LABS) tests/faults tests/lab tests/lab_machines --durations=25
 
-faults: .venv/.made lab-tools ## what breaks during a deploy, at every step and 30 random moments
+faults: .venv/.dev lab-tools ## what breaks during a deploy, at every step and 30 random moments
 	LGTM_FAULTS=full $(BIN)/python -m pytest $(LABS) tests/faults -rs
 
-check: .venv/.made ## lint, types, shell, dead code, stale pages
+check: .venv/.dev ## lint, types, shell, dead code, stale pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -47,11 +47,11 @@ check: .venv/.made ## lint, types, shell, dead code, stale pages
 rollout: .venv/.made ## staging, then production host by host
 	$(BIN)/python -m lgtm.rollout $(ROLLOUT)
 
-bench: .venv/.made lab-tools ## speed on a lab host, as ratios in one run
+bench: .venv/.dev lab-tools ## speed on a lab host, as ratios in one run
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.verify
 
-docs: .venv/.made ## write anew the pages that are made of the code
+docs: .venv/.dev ## write anew the pages that are made of the code
 	$(BIN)/python -m lgtm.reference
 	$(BIN)/python tests/promises.py
 
@@ -61,7 +61,7 @@ bundle: .venv/.made ## one archive for a site without internet, for INVENTORY=in
 lock: .venv/.made ## record the published checksums that artifacts.lock lacks
 	$(BIN)/python -m lgtm.lock
 
-lab-up: .venv/.made ## boot HOSTS=1 throwaway hosts, and what they talk to
+lab-up: .venv/.dev ## boot HOSTS=1 throwaway hosts, and what they talk to
 	$(BIN)/python -m lab up --hosts $(HOSTS)
 
 lab-down: ## stop the lab and leave nothing behind
@@ -73,7 +73,7 @@ lab-reset: ## return the lab's hosts to bare
 lab-ssh: ## log in to HOST=1
 	$(PYTHON) -m lab ssh $(HOST)
 
-lab-tools: .venv/.made
+lab-tools: .venv/.dev
 	@if [ "$$(id -u)" != 0 ]; then echo "note: not root, so what needs lab hosts is skipped"; \
 	else $(PYTHON) -m lab prerequisites --tests && $(BIN)/python -m lab prepare; fi
 
@@ -85,5 +85,10 @@ lab-tools: .venv/.made
 		{ echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	@if [ -d bundle/wheels ]; then $(BIN)/pip install -q --disable-pip-version-check --no-index bundle/wheels/*.whl; \
-	else $(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'; fi
+	else $(BIN)/pip install -q --disable-pip-version-check -e .; fi
+	@touch $@
+
+# What tests, checks and the lab want beside: not in the way of whoever only deploys.
+.venv/.dev: .venv/.made
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
