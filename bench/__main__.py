@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO
 
-from bench.run import PYINFRA, pyinfra
+from bench.run import PYINFRA, pyinfra, timed
 from lab.host import Host
 from lab.machines import Lab
 
@@ -94,13 +92,6 @@ def _deploy(host: Host, *flags: str, script: str = "deploy.py") -> Sample:
 def floor(host: Host) -> tuple[float, float]:
     """What no deploy can be quicker than: the framework's start, and a login with one command."""
     return timed(PYINFRA, "--version"), timed("ssh", *host.ssh_options(), host.name, "true")
-
-
-def timed(*command: str, stdin: IO[bytes] | None = None) -> float:
-    """Give the seconds that a command takes."""
-    start = time.monotonic()
-    subprocess.run(command, stdin=stdin or subprocess.DEVNULL, capture_output=True, check=True)
-    return time.monotonic() - start
 
 
 if __name__ == "__main__":

@@ -21,9 +21,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.__main__ import timed
 from bench.latency import relays
-from bench.run import ARTIFACTS, ENVIRONMENT, PYINFRA, ROOT
+from bench.run import ARTIFACTS, ENVIRONMENT, PYINFRA, ROOT, timed
 from lab.machines import Host, Lab
 from lab.relabel import next_version
 

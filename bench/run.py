@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
@@ -20,3 +22,10 @@ def pyinfra(inventory: str, script: str, *flags: str, **env: str) -> subprocess.
     if done.returncode not in (0, 2):  # 2: a dry run that found something to do
         raise SystemExit(done.stderr)
     return done
+
+
+def timed(*command: str, stdin: IO[bytes] | None = None) -> float:
+    """Give the seconds that a command takes."""
+    start = time.monotonic()
+    subprocess.run(command, stdin=stdin or subprocess.DEVNULL, capture_output=True, check=True)
+    return time.monotonic() - start
