@@ -8,15 +8,16 @@ SETTING = Path("/proc/sys/fs/inotify/max_user_instances")
 ENOUGH = 8192
 
 
-def raise_inotify(state: Path) -> None:
-    """Raise the limit if it is too low, after noting what it was."""
+def raise_inotify(state: Path) -> bool:
+    """Raise the limit if it is too low, after noting what it was; tell whether it was."""
     now = int(SETTING.read_text())
     if now >= ENOUGH:
-        return
+        return False
     note = _note(state)
     if not note.exists():
         note.write_text(f"{now}\n")
     SETTING.write_text(str(ENOUGH))
+    return True
 
 
 def restore_inotify(state: Path) -> None:

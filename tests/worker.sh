@@ -8,6 +8,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 shared="image artifacts debian"
 
 outside() {
+	trap : INT TERM HUP # which those inside get, too; this tidies up after them
 	[ -d "$root/.lab" ] || mkdir -m 700 "$root/.lab"
 	own=$(mktemp -d "$root/.lab/worker-XXXXXX")
 	groups=

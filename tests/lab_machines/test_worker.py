@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -52,4 +53,17 @@ def test_a_worker_is_apart_tells_how_it_ended_and_leaves_nothing() -> None:
     assert seen["interfaces"] == ["lo"] and sorted(seen["outside"]) == sorted(os.listdir("/sys/class/net"))
     assert seen["lab"] == ["artifacts", "debian", "image"] and seen["groups"] == ["/"]
     assert seen["processes"] == 3  # the shell that is process 1, Python, and what it started
+    assert around() == before
+
+
+def test_an_interrupted_worker_leaves_nothing_either() -> None:
+    before = around()
+    waits = f"import subprocess; print('ready', flush=True); subprocess.run(['sleep', '{SLEEPER}'])"
+    with subprocess.Popen(
+        [WORKER, "-c", waits], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as worker:
+        assert worker.stdout and worker.stdout.readline() == b"ready\n"
+        assert around() != before
+        os.killpg(worker.pid, signal.SIGINT)
+    assert worker.returncode != 0
     assert around() == before
