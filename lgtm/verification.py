@@ -15,7 +15,7 @@ from lgtm.checks import Answer, Check, Result, judge
 from lgtm.secrets import Secret
 
 PAUSE = 0.5  # seconds between two rounds, at first
-SHARE = 0.1  # of the time already waited, later: a long wait is no load on the host, and ends a tenth late at most
+SHARE = 0.1  # of the time already waited, later: a long wait is no load on the host
 
 
 @dataclass(frozen=True)
@@ -92,17 +92,16 @@ def await_all(
     results = {check.id: result for (_, check), result in zip(checks, ask(host, checks), strict=True)}
     start, told = time.monotonic(), [""]
     while True:
-        waiting = [
-            (service, results[check.id].check)
-            for service, check in checks
-            if not results[check.id].ok and time.monotonic() - start < _patience(results[check.id], patience)
-        ]
+        waited = time.monotonic() - start
+        left = {name: _patience(result, patience) - waited for name, result in results.items() if not result.ok}
+        waiting = [(service, results[check.id].check) for service, check in checks if left.get(check.id, 0) > 0]
         if (ids := [check.id for _, check in waiting]) != told:
             progress(ids)
             told = ids
         if not waiting:
             return [results[check.id] for _, check in checks]
-        gevent.sleep(max(PAUSE, SHARE * (time.monotonic() - start)))
+        # Never beyond patience: a deploy's window on the host is as long as that, and a margin.
+        gevent.sleep(min(max(PAUSE, SHARE * waited), max(left.values())))
         results |= {result.check.id: result for result in ask(host, waiting)}
 
 

@@ -22,8 +22,8 @@ outside() {
 		export LGTM_OUTSIDE=3
 		exec 3</proc/self/ns/net unshare --net --mount --cgroup --pid --fork --kill-child --mount-proc "$0" --inside "$own" "$@"
 	) || status=$?
-	for group in $groups; do find "$group" -depth -type d -exec rmdir {} +; done
 	rm -rf "$own"
+	for group in $groups; do find "$group" -depth -type d -exec rmdir {} +; done
 	exit "$status"
 }
 

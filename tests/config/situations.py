@@ -184,13 +184,6 @@ TIMES_OUT: dict[str, Course | None] = {
     f"prometheus {SENT}": level(SHORT * 60),
 }
 
-RELOADED = (
-    "prometheus prometheus_config_last_reload_successful", "alertmanager alertmanager_config_last_reload_successful",
-    "mimir cortex_runtime_config_last_reload_successful", "loki loki_runtime_config_last_reload_successful",
-    "tempo tempo_runtime_config_last_reload_successful", "alloy alloy_config_last_load_successful",
-    "blackbox_exporter blackbox_exporter_config_last_reload_successful",
-)  # fmt: skip
-
 GATEWAYZ = (
     Situation("healthy"),
     Situation("zero traffic, the series are there", per_env("NoTrafficDetected"), BACKEND["zero_traffic"]),
@@ -294,9 +287,17 @@ STACK = (
                        counter(0.01)}),
     short("a rule cannot be evaluated", ('PrometheusRuleFailing{job="prometheus",rule_group="stack"}',),
               changes={'prometheus prometheus_rule_evaluation_failures_total{rule_group="stack"}': counter(1 / 30)}),
-    short("everything has refused its configuration", tuple(
-              alert for metric in RELOADED for alert in of_job(metric.partition(" ")[0], "ConfigReloadFailed")),
-          changes=dict.fromkeys(RELOADED, level(0))),
+    *(short(f"{job} has refused its configuration", of_job(job, "ConfigReloadFailed"),
+                changes={f"{job} {metric}": level(0)})
+      for job, metric in (
+          ("prometheus", "prometheus_config_last_reload_successful"),
+          ("alertmanager", "alertmanager_config_last_reload_successful"),
+          ("mimir", "cortex_runtime_config_last_reload_successful"),
+          ("loki", "loki_runtime_config_last_reload_successful"),
+          ("tempo", "tempo_runtime_config_last_reload_successful"),
+          ("alloy", "alloy_config_last_load_successful"),
+          ("blackbox_exporter", "blackbox_exporter_config_last_reload_successful"),
+      )),
     short("Tempo starts every three minutes", of_job("tempo", "ServiceRestarting"),
               changes={"tempo process_start_time_seconds": lambda time, _before: time - time % 180}),
     short("Tempo starts three times, and no more", minutes=4,

@@ -168,9 +168,11 @@ def fresh(lab: Lab, *numbers: int) -> Iterator[tuple[Host, ...]]:
     """Bare hosts, switched off afterwards: a stack that is asked no more would still use the processor."""
     lab.reset(numbers)
     hosts = tuple(lab.host(number) for number in numbers)
-    yield hosts
-    for host in hosts:
-        host.power_cut()
+    try:
+        yield hosts
+    finally:
+        for host in hosts:
+            host.power_cut()
 
 
 @contextmanager
@@ -200,7 +202,10 @@ def lab() -> Iterator[Lab]:
     try:
         yield lab
     finally:
-        lab.up() if were_up else lab.down()
+        if were_up:
+            lab.up()
+        else:
+            lab.down()
 
 
 @pytest.fixture(scope="module")

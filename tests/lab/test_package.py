@@ -39,7 +39,7 @@ def services() -> tuple[str, ...]:
 def ran(*command: object, cwd: Path, **env: str) -> str:
     done = subprocess.run(
         [str(word) for word in command], cwd=cwd, env=os.environ | env, text=True, capture_output=True, timeout=300,
-        close_fds=False,
+        close_fds=False,  # one of them leads out of a worker's network
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
