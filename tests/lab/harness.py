@@ -19,7 +19,6 @@ from typing import Any
 import dotenv
 import pytest
 
-from lab.errors import LabError
 from lab.machines import Host, Lab
 from lgtm.plugins import tasks
 from lgtm.settings import env_keys
@@ -195,10 +194,7 @@ def lab() -> Iterator[Lab]:
         pytest.skip("booting lab hosts needs systemd-nspawn (`python -m lab prerequisites`)")
     lab = Lab()
     were_up = any(host.is_running for host in lab.hosts)
-    try:
-        lab.up(ALL_HOSTS)
-    except LabError as error:
-        pytest.skip(f"no lab hosts here: {error}")
+    lab.up(ALL_HOSTS)  # whatever is wrong with it is a failure: a suite that skips all of this has shown nothing
     try:
         yield lab
     finally:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ print(json.dumps({{
     "interfaces": os.listdir("/sys/class/net"),
     "outside": [one["ifname"] for one in json.loads(subprocess.check_output(outside, close_fds=False))],
     "lab": sorted(os.listdir(".lab")),
+    "mounts": [line.split()[4] for line in open("/proc/self/mountinfo") if "{ROOT}/.lab/machines/" in line],
     "groups": [line.split(":")[2].strip() for line in open("/proc/self/cgroup") if line.startswith("0:")],
     "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
 }}))
@@ -45,13 +47,25 @@ def _read(path: Path) -> str:
         return ""
 
 
-def test_a_worker_is_apart_tells_how_it_ended_and_leaves_nothing() -> None:
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """Something mounted where the repository's own lab has its hosts' disks."""
+    folder = ROOT / ".lab" / "machines" / "another"
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+    folder.rmdir()
+
+
+def test_a_worker_is_apart_tells_how_it_ended_and_leaves_nothing(disk: Path) -> None:
     before = around()
     done = subprocess.run([WORKER, "-c", LOOK], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (7, "")
     seen = json.loads(done.stdout)
     assert seen["interfaces"] == ["lo"] and sorted(seen["outside"]) == sorted(os.listdir("/sys/class/net"))
     assert seen["lab"] == ["artifacts", "debian", "image"] and seen["groups"] == ["/"]
+    assert seen["mounts"] == [] and os.path.ismount(disk)
     assert seen["processes"] == 3  # the shell that is process 1, Python, and what it started
     assert around() == before
 
