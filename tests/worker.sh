@@ -42,7 +42,7 @@ inside() {
 	mkdir -p /run/systemd/nspawn
 	mount -t tmpfs tmpfs /run/systemd/nspawn
 	# The disks of the repository's own lab, if that is up: here its hosts do not run, and theirs are in the way.
-	findmnt -rno TARGET | grep "^$root/\.lab/" | sort -r | while read -r mounted; do umount --lazy "$mounted"; done
+	findmnt -rno TARGET | grep "^$root/\.lab/machines/" | sort -r | while read -r mounted; do umount --lazy "$mounted"; done
 	for folder in $shared; do
 		mkdir -p "$root/.lab/$folder" "$own/lab/$folder"
 		mount --bind "$root/.lab/$folder" "$own/lab/$folder"
