@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -69,7 +71,7 @@ def put(host: Host, *rounds: Sequence[Question]) -> list[Answer]:
     if not any(rounds):
         return []
     text = "\n. - - - -\n".join("\n".join(map(str, one)) for one in rounds if one)
-    return [_answer(line) for line in remote.run(host, "ask", stdin=text).splitlines() if line.strip()]
+    return answers(remote.run(host, "ask", stdin=text))
 
 
 def _question(check: Check, url: str, secrets: Mapping[str, Secret]) -> Question:
@@ -117,6 +119,14 @@ def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _answer(line: str) -> Answer:
-    status, _, body = line.partition(" ")
-    return Answer(int(status), base64.b64decode(body).decode(errors="replace"))
+def answers(said: str) -> list[Answer]:
+    """Unpack what `ask.sh` has printed: an answer to each question, in their order."""
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(said)), mode="r:gz") as archive:
+        members = {member.name.removeprefix("./"): archive.extractfile(member) for member in archive}
+        texts = {name: file.read().decode(errors="replace") for name, file in members.items() if file}
+    found = {}
+    for line in texts["all"].splitlines():
+        number, code, status, *error = line.split("\t")
+        refused = Answer(0, f"curl: ({code}) {' '.join(error)}")
+        found[int(number)] = refused if code != "0" else Answer(int(status), texts.get(number, ""))
+    return [found[number] for number in sorted(found)]

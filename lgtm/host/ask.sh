@@ -1,12 +1,15 @@
-# Ask questions, one a line on standard input as `user secret value body url`; print for each its HTTP status and its
-# body (base64), or 000 and the error. Questions are asked at the same time, up to a line `.`, which waits for those
-# before it. A user other than `-` is authenticated by the password in /etc/lgtm/secrets/<secret>, or by `value`
-# (base64) where nothing is written there yet; the user `bearer` sends it as a token. curl reads it from a pipe: it is
-# in no argument list. A `body` (base64) is posted as JSON. A mail server is logged in to and asked for nothing; it
-# gets the password over TLS only, unless it is this very host.
+# Ask questions, one a line on standard input as `user secret value body url`. Print a tar.gz (base64) of the file `all`,
+# a line `number, curl's exit code, HTTP status, error` each, separated by tabs, and of a file `number` for every body.
+# Questions are asked at the same time, up to a line `.`, which waits for those before it. A user other than `-` is
+# authenticated by the password in /etc/lgtm/secrets/<secret>, or by `value` (base64) where nothing is written there
+# yet; the user `bearer` sends it as a token. curl reads it from a pipe: it is in no argument list. A `body` (base64) is
+# posted as JSON. A mail server is logged in to and asked for nothing; it gets the password over TLS only, unless it is
+# this very host.
 umask 077
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+answers=$folder/answers
+mkdir "$answers"
 tab=$(printf '\t')
 
 # The secret of a question, for a quoted string; the same as for the question before costs nothing.
@@ -26,7 +29,7 @@ word() {
 transfer() {
 	url=${3#head+}
 	[ ! -s "$folder/transfers" ] || printf 'next\n'
-	printf 'url = "%s"\noutput = "%s.body"\nsilent\n' "$url" "$folder/$4"
+	printf 'url = "%s"\noutput = "%s"\nsilent\n' "$url" "$answers/$4"
 	printf 'write-out = "%s\\t%%{exitcode}\\t%%{http_code}\\t%%{errormsg}\\n"\n' "$4"
 	case $1 in
 	-) ;;
@@ -59,7 +62,7 @@ other() {
 		curl --silent --show-error --max-time 5 --output /dev/null "https://${2#rediss://}" 2>&1 </dev/null
 		case $? in 0 | 1 | 8 | 52 | 56) status=200 ;; *) status=000 ;; esac
 		;;
-	esac >"$folder/$3.body"
+	esac >"$answers/$3"
 	echo "$3${tab}0${tab}$status" >"$folder/$3.said"
 }
 
@@ -68,7 +71,7 @@ round() {
 	[ ! -s "$folder/transfers" ] || curl --parallel --parallel-max 24 --config - <"$folder/transfers" >"$folder/said" 2>/dev/null
 	rm -f "$folder/transfers"
 	wait
-	cat "$folder"/*said >>"$folder/all" 2>/dev/null
+	cat "$folder"/*said >>"$answers/all" 2>/dev/null
 	rm -f "$folder"/*said
 }
 
@@ -84,9 +87,5 @@ while read -r user secret value body url; do
 	esac
 done
 round
-sort -n "$folder/all" | while IFS=$tab read -r number code status error; do
-	[ "$code" = 0 ] || { status=000; echo "curl: ($code) $error" >"$folder/$number.body"; }
-	touch "$folder/$number.body"
-	printf '%s %s\n' "$status" "$(base64 -w 0 <"$folder/$number.body")"
-done
-exit 0
+tar -cz -C "$answers" . | base64 -w 0
+echo

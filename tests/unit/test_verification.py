@@ -33,10 +33,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def run(host: Any, name: str, arguments: Any = (), stdin: str = "") -> str:
         assert name == "ask" and not arguments
         commands.append(stdin.splitlines())
-        status = [503 if line.endswith("/refuses") else 200 for line in commands[-1] if not line.startswith(".")]
-        return "\n".join(f"{one} {encoded(str(next(counter)))}" for one in status)
+        return "\n".join(line for line in commands[-1] if not line.startswith("."))
+
+    def answers(said: str) -> list[Answer]:
+        return [Answer(503 if line.endswith("/refuses") else 200, str(next(counter))) for line in said.splitlines()]
 
     monkeypatch.setattr(remote, "run", run)
+    monkeypatch.setattr(verification, "answers", answers)
     monkeypatch.setattr(verification, "PAUSE", 0)
     return commands
 
