@@ -39,7 +39,7 @@ class Wrong:
     """What lies below a volume with a wrong owner or mode: how many, and the first of them."""
 
     many: int
-    owner: str  # owner:group
+    owner: str  # uid:gid
     mode: str
     path: str
 
@@ -114,6 +114,8 @@ def parse(text: str) -> HostState:
         raise LgtmError(f"the host's state could not be read; it said: {text[:300]!r}")
     distribution, release, machine = rows["os"][0]
     current = rows["current"][0][0]
+    rooms = {path: _room(*rest) for path, *rest in rows.get("room", [])}
+    units, executes = rows.get("unit", []), {folder: exe for folder, exe in rows.get("executes", [])}
     return HostState(
         arch=ARCHITECTURES.get(machine, machine),
         os=f"{distribution} {release}",
@@ -132,9 +134,10 @@ def parse(text: str) -> HostState:
         users=frozenset(row[0] for row in rows.get("user", [])),
         volumes={path: (owner, mode, kind) for path, owner, mode, kind in rows.get("volume", [])},
         wrong={
-            volume: Wrong(int(many), owner, mode, path) for volume, owner, mode, path, many in rows.get("wrong", [])
+            volume: Wrong(int(many), owner, mode, "\t".join(path))
+            for volume, owner, mode, *path, many in rows.get("wrong", [])
         },
-        rooms={volume: _room(*rest) for volume, *rest in rows.get("room", [])},
+        rooms={volume: rooms[path] for volume, path in rows.get("lies", []) if path in rooms},
         used={volume: int(many) for volume, many in rows.get("used", [])},
         memory=_memory(rows),
         uptime=float(rows["memory"][0][2]) if "memory" in rows else 0,
@@ -143,11 +146,11 @@ def parse(text: str) -> HostState:
         secrets={row[0]: SecretState(row[1], row[2], row[3] == "fresh") for row in rows.get("secret", [])},
         named=frozenset(row[0] for row in rows.get("named", [])),
         runs={service: version for service, version in rows.get("runs", [])},
-        processes={service: Process(state, exe) for service, state, exe in rows.get("unit", [])},
+        processes={service: Process(state, executes.get(f"/proc/{pid}", "")) for service, state, pid in units},
         started=_nested(rows.get("started", []), value=1),
         loaded=_nested(rows.get("loaded", []), value=1),
         listeners=tuple((address, process) for address, process in rows.get("listen", [])),
-        pids={service: int(pid) for service, pid in rows.get("pid", [])},
+        pids={service: int(pid) for service, _, pid in units},
         fingerprint=fingerprint(text),
     )
 

@@ -49,26 +49,42 @@ for path in "$root"/artifacts/*/; do
 	[ "$seal" = "$known" ] && line artifact "${path##*/}"
 done
 cd /
-getent passwd | sed -n 's/^\(lgtm-[^:]*\):.*/user	\1/p'
+users=" $(getent passwd | sed -n 's/^\(lgtm-[^:]*\):.*/\1/p' | tr '\n' ' ')" present='' places=''
+for user in $users; do line user "$user"; done
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	user=${1%%:*} path=${1#*:}
 	if [ -e "$path" ]; then
-		stat -c 'volume	%n	%U:%G	%a	%F' "$path"
+		present="$present $path"
 		used=$(du -sx --block-size=1 "$path" 2>/dev/null)
 		[ -z "$used" ] || line ~used "$path" "${used%%	*}"
-		# Wrong below it: another owner, or a mode that keeps the owner out or lets everybody write.
-		getent passwd "$user" >/dev/null && find "$path" -xdev -mindepth 1 \( ! -user "$user" -o ! -group "$user" \
-			-o -type d ! -perm -u=rwx -o -type f ! -perm -u=rw -o ! -type l -perm -o=w \) \
-			-printf "wrong\t$path\t%U:%G\t%m\t%P\n" 2>/dev/null | awk -v FS='\t' -v OFS='\t' '
-				NR == 1 { first = $1 OFS $2 OFS $3 OFS $4 OFS $5 } END { if (NR) print first, NR }'
+		# Wrong below it: another owner, or a mode that keeps the owner out or lets everybody write. The first, and how many.
+		case "$users" in *" $user "*)
+			find "$path" -xdev -mindepth 1 \( ! -user "$user" -o ! -group "$user" \
+				-o -type d ! -perm -u=rwx -o -type f ! -perm -u=rw -o ! -type l -perm -o=w \) \
+				-printf "wrong\t$path\t%U:%G\t%m\t%P\n" 2>/dev/null | {
+				IFS= read -r first && line "$first" "$(($(wc -l) + 1))"
+			}
+			;;
+		esac
 	fi
-	until [ -e "$path" ]; do path=$(dirname "$path"); done
-	findmnt -nbo TARGET,AVAIL,OPTIONS -T "$path" | tail -n 1 | while read -r target free options; do
-		inodes=$(df --output=iavail "$path")
-		line ~room "${1#*:}" "$target" "$free" "${options%%,*}" "${inodes##*[!0-9-]}"
-	done
+	until [ -e "$path" ]; do path=${path%/*} path=${path:-/}; done
+	line ~lies "${1#*:}" "$path"
+	places="$places $path"
 	shift
 done
+# shellcheck disable=SC2086  # lists of paths without spaces
+if [ "$places" ]; then
+	[ -z "$present" ] || stat -c 'volume	%n	%U:%G	%a	%F' $present
+	df --block-size=1 --output=avail,iavail,file,target $places | {
+		read -r _
+		seen=''
+		while read -r free inodes path target; do
+			[ "$target" = "$seen" ] || options=$(findmnt -no OPTIONS --mountpoint "$target" | tail -n 1)
+			seen=$target
+			line ~room "$path" "$target" "$free" "${options%%,*}" "$inodes"
+		done
+	}
+fi
 [ $# -eq 0 ] || shift
 for path in "$@"; do mountpoint -q "$path" || line unmounted "$path"; done
 grep -s '^secret ' "$root"/generations/*/services/* /dev/null | sed 's|^.*/services/\([^:]*\):secret |named	\1/|' | sort -u
@@ -85,7 +101,9 @@ set --
 for service in $({ linked; named; } | grep -vx recover | sort -u); do
 	set -- "$@" "lgtm-$service.service"
 	for note in started loaded; do
-		[ -e "/run/lgtm/$service.$note" ] && sed "s/^\([0-9a-f]*\)  /$note	$service	\1	/" "/run/lgtm/$service.$note"
+		[ -e "/run/lgtm/$service.$note" ] && while read -r sum path; do
+			line "$note" "$service" "$sum" "$path"
+		done <"/run/lgtm/$service.$note"
 	done
 	card=$root/current/services/$service
 	[ -e "$card" ] && while read -r key value; do
@@ -95,21 +113,25 @@ done
 # Of each unit systemd prints what it knows, and an empty line before the next.
 # What crashes again and again changes by itself: whoever mends it must not be told that the host has changed.
 asked=Id,MainPID,ActiveState,NRestarts,MemoryCurrent,MemoryMax,ActiveEnterTimestampMonotonic
-[ $# -eq 0 ] || { systemctl show "$@" --property=$asked; echo; } | while IFS='=' read -r property value; do
-	case $property in
-	Id) service=${value#lgtm-} service=${service%.service} ;;
-	MainPID) pid=$value ;;
-	ActiveState) state=$value ;;
-	NRestarts) restarts=$value ;;
-	MemoryCurrent) memory=$value ;;
-	MemoryMax) most=$value ;;
-	ActiveEnterTimestampMonotonic) since=$value ;;
-	'')
-		line ~unit "$service" "$state" "$(readlink "/proc/$pid/exe")"
-		line ~pid "$service" "$pid"
-		line ~use "$service" "$restarts" "$memory" "$most" "$since"
-		;;
-	esac
-done
+[ $# -eq 0 ] || { systemctl show "$@" --property=$asked; echo; } | {
+	executables=''
+	while IFS='=' read -r property value; do
+		case $property in
+		Id) service=${value#lgtm-} service=${service%.service} ;;
+		MainPID) pid=$value executables="$executables /proc/$value/exe" ;;
+		ActiveState) state=$value ;;
+		NRestarts) restarts=$value ;;
+		MemoryCurrent) memory=$value ;;
+		MemoryMax) most=$value ;;
+		ActiveEnterTimestampMonotonic) since=$value ;;
+		'')
+			line ~unit "$service" "$state" "$pid"
+			line ~use "$service" "$restarts" "$memory" "$most" "$since"
+			;;
+		esac
+	done
+	# shellcheck disable=SC2086  # a list of paths without spaces
+	find $executables -maxdepth 0 -printf '~executes\t%h\t%l\n' 2>/dev/null
+}
 ss -Hltnp | while read -r _ _ _ address _ process; do line ~listen "$address" "$process"; done
 exit 0

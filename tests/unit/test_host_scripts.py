@@ -24,6 +24,7 @@ from private import LGTM, WANTED, Private, arguments, deliver, stage
 
 from lgtm.artifacts import Resolved
 from lgtm.generation import Generation
+from lgtm.hoststate import parse
 from lgtm.plan import make
 
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # or the .venv's
@@ -375,6 +376,16 @@ def test_a_wrong_owner_is_mended_without_touching_the_data(host: Private) -> Non
     assert folder.stat().st_uid == samples.stat().st_uid != 0
     assert (samples.stat().st_mtime_ns, stat.S_IMODE(samples.stat().st_mode)) == (before, 0o604)
     assert samples.read_text() == "precious"
+
+
+def test_of_what_is_wrong_below_a_volume_the_first_is_named_and_all_are_counted(host: Private) -> None:
+    assert host.run("prepare", "lgtm-alpha", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
+    look = ("read", "g0", "lgtm-alpha:/opt/data/alpha", "nobody-here:/opt/data/alpha", "--")
+    assert not parse(host.run(*look, stdin=NONCE).stdout).wrong
+    for number in range(3):
+        host.path(f"/opt/data/alpha/roots {number}").touch(0o644)
+    wrong = parse(host.run(*look, stdin=NONCE).stdout).wrong["/opt/data/alpha"]
+    assert (wrong.many, wrong.owner, wrong.mode) == (3, "0:0", "644") and wrong.path.startswith("roots ")
 
 
 def test_a_verdict_is_kept_and_says_since_when_all_has_been_well(host: Private) -> None:

@@ -35,18 +35,20 @@ link|/etc/systemd/system/lgtm.target|
 artifact|prometheus-3.13.3-0123456789ab
 user|lgtm-mimir
 volume|/data/mimir|lgtm-mimir:lgtm-mimir|750|directory
-wrong|/data/mimir|root:root|600|tsdb/wal|12
+wrong|/data/mimir|0:0|600|tsdb/wal|12
+wrong|/data/loki|0:0|600|a|tab|1
+~lies|/data/mimir|/data/mimir
+~lies|/data/loki|/
 ~room|/data/mimir|/data|1000|rw|77
-~room|/data/loki|/|2000|ro|-
+~room|/|/|2000|ro|-
 unmounted|/data
 named|prometheus/token
 runs|prometheus|3.13.3
 ~secret|prometheus/token|600:root|ee|fresh
 ~secret|redis_exporter/passwords|644:nobody|ff|
-~unit|prometheus|active|/opt/lgtm/artifacts/prometheus-3.13.3-0123456789ab/prometheus
-~pid|prometheus|42
-~unit|mimir|failed|
-~pid|mimir|0
+~unit|prometheus|active|42
+~unit|mimir|failed|0
+~executes|/proc/42|/opt/lgtm/artifacts/prometheus-3.13.3-0123456789ab/prometheus
 ~use|prometheus|3|1048576|infinity|1500000
 ~use|mimir|0|[not set]|2097152|0
 ~memory|2048|1024|77.5
@@ -95,7 +97,8 @@ def test_artifacts_users_and_volumes_are_listed(found: HostState) -> None:
 
 
 def test_volumes_come_with_what_is_wrong_below_them_and_where_they_lie(found: HostState) -> None:
-    assert found.wrong == {"/data/mimir": Wrong(12, "root:root", "600", "tsdb/wal")}
+    assert found.wrong["/data/mimir"] == Wrong(12, "0:0", "600", "tsdb/wal")
+    assert found.wrong["/data/loki"] == Wrong(1, "0:0", "600", "a\ttab")
     assert found.rooms == {"/data/mimir": Room("/data", 1000, False, 77), "/data/loki": Room("/", 2000, True, None)}
     assert found.unmounted == {"/data"} and found.named == {"prometheus/token"}
 
@@ -140,7 +143,7 @@ def test_output_of_something_else_is_refused_and_quoted(text: str) -> None:
 
 
 def test_the_fingerprint_ignores_what_changes_by_itself() -> None:
-    later = RECORDED.replace("1700000000", "1700009999").replace("~pid\tprometheus\t42", "~pid\tprometheus\t43")
+    later = RECORDED.replace("1700000000", "1700009999").replace("prometheus\tactive\t42", "prometheus\tactive\t43")
     assert later != RECORDED and fingerprint(later) == fingerprint(RECORDED) == parse(RECORDED).fingerprint
     crashing = RECORDED.replace("\tactive", "\tactivating")  # and a moment later it is active again
     assert crashing != RECORDED and fingerprint(crashing) == fingerprint(RECORDED)
@@ -161,10 +164,11 @@ def test_a_secrets_digest_tells_nothing_without_the_nonce() -> None:
 @pytest.mark.skipif(not shutil.which("ss"), reason="this machine has no ss")
 def test_the_real_script_prints_what_parse_reads() -> None:
     ran = subprocess.run(
-        ["sh", "-c", READ.read_text(), "read", "g0", "root:/tmp", "--", "/tmp/nothing"],
+        ["sh", "-c", READ.read_text(), "read", "g0", "root:/tmp", "root:/tmp/nothing/yet", "--", "/tmp/nothing"],
         input="n0nce\n", capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
     here = parse(ran.stdout)
     assert here.now > 1_700_000_000 and here.os.split()[0]
     assert here.volumes["/tmp"] == ("root:root", "1777", "directory")
-    assert here.rooms["/tmp"].free > 0 and here.unmounted == {"/tmp/nothing"}
+    assert here.rooms["/tmp"] == here.rooms["/tmp/nothing/yet"] and here.rooms["/tmp"].free > 0
+    assert here.unmounted == {"/tmp/nothing"}
