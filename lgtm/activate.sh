@@ -43,22 +43,24 @@ point() { # generation id, or - for none
 
 link() { # unit links and members of lgtm.target: those of `current`, and no others
 	mkdir -p "$systemd/lgtm.target.wants"
-	gone=
+	gone='' kept=" $(order | tr '\n' ' ')"
 	for path in "$systemd"/lgtm-*.service "$systemd"/*.wants/lgtm-*.service; do
 		[ -L "$path" ] || continue
 		service=${path##*/lgtm-}
 		[ "$service" = recover.service ] && continue
-		order | grep -qx "${service%.service}" || gone="$gone $path"
+		case "$kept" in *" ${service%.service} "*) ;; *) gone="$gone $path" ;; esac
 	done
 	# Prometheus before Mimir; apart from that, what goes for good may go in any order.
 	# shellcheck disable=SC2086  # a list of paths without spaces
 	for path in $(printf '%s\n' $gone | sed 's|.*/||' | sort -ur); do systemctl stop "$path"; done
 	# shellcheck disable=SC2086
 	rm -f $gone
-	for service in $(order); do
-		ln -sfnT "$root/current/units/$(unit "$service")" "$systemd/$(unit "$service")"
-		ln -sfnT "../$(unit "$service")" "$systemd/lgtm.target.wants/$(unit "$service")"
+	units='' members=''
+	for service in $kept; do
+		units="$units $root/current/units/lgtm-$service.service" members="$members ../lgtm-$service.service"
 	done
+	# shellcheck disable=SC2086
+	if [ "$units" ]; then ln -sfn -t "$systemd" $units && ln -sfn -t "$systemd/lgtm.target.wants" $members; fi
 	systemctl daemon-reload
 }
 
@@ -102,7 +104,7 @@ forward() { # the generation to go back to: `from`, with the services that canno
 	[ "$keep" = - ] || [ "$from" = - ] && return 0
 	rm -rf "$work" && cp -a "$root/generations/$from" "$work" && rm -f "$work/manifest.json" || return 1
 	for service in $(echo "$keep" | tr , ' '); do
-		for path in "etc/$service" "units/$(unit "$service")" "services/$service"; do
+		for path in "etc/$service" "units/lgtm-$service.service" "services/$service"; do
 			rm -rf "${work:?}/$path"
 			[ ! -e "$root/generations/$to/$path" ] || cp -a "$root/generations/$to/$path" "$work/$path" || return 1
 		done

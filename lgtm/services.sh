@@ -11,14 +11,15 @@ deadline= # after which nothing is awaited any more, in seconds since the epoch;
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s\n' "$*" >&2; }
 
-card() { sed -n "s|^$2 ||p" "$root/current/services/$1"; } # service, fact
+card() { # service, fact: its values, a line each. No process of its own: it is asked dozens of times a switch
+	while read -r fact value; do [ "$fact" != "$2" ] || printf '%s\n' "$value"; done <"$root/current/services/$1"
+}
 reversed() { order | sed '1!G;h;$!d'; }
 order() { [ -e "$root/current/order" ] && cat "$root/current/order"; }
-unit() { printf 'lgtm-%s.service' "$1"; }
-property() { systemctl show "$(unit "$1")" --property="$2" --value; }
+property() { systemctl show "lgtm-$1.service" --property="$2" --value; }
 
 sums() { # service, restart-file|reload-file: digests of those files as they are now
-	card "$1" "$2" | (cd "$root/current/" && while read -r file; do sha256sum "$file"; done)
+	card "$1" "$2" | (cd "$root/current/" && xargs -r -d '\n' sha256sum)
 }
 
 started() {
@@ -30,7 +31,7 @@ started() {
 
 stale_secret() { # a credential is a copy made at start: is any older than the secret it was made from?
 	for secret in $(card "$1" secret); do
-		cmp -s "/etc/lgtm/secrets/$1/$secret" "/run/credentials/$(unit "$1")/$secret" || return 0
+		cmp -s "/etc/lgtm/secrets/$1/$secret" "/run/credentials/lgtm-$1.service/$secret" || return 0
 	done
 	return 1
 }
@@ -41,14 +42,14 @@ runs_other_binary() {
 }
 
 owes_restart() {
-	systemctl is-active --quiet "$(unit "$1")" || return 0
+	systemctl is-active --quiet "lgtm-$1.service" || return 0
 	[ "$(sums "$1" restart-file)" = "$(cat "$run/$1.started" 2>/dev/null)" ] || return 0
 	stale_secret "$1" || runs_other_binary "$1"
 }
 
 owes_reload() { [ "$(sums "$1" reload-file)" != "$(cat "$run/$1.loaded" 2>/dev/null)" ]; }
 
-journal() { journalctl --no-pager --output=cat --unit="$(unit "$1")" --since="@$began" 2>/dev/null | tail -n 25 >&2; }
+journal() { journalctl --no-pager --output=cat --unit="lgtm-$1.service" --since="@$began" 2>/dev/null | tail -n 25 >&2; }
 
 await() { # service: until its readiness endpoint answers 200; a crash loop ends the wait
 	card "$1" ready | while read -r seconds url; do
@@ -75,7 +76,7 @@ reload() { # service: confirmed by its own metrics, since a signal tells nothing
 		before=$(curl --silent --max-time 2 "$url" | grep "^${stamp}[ {]")
 		# A success of 0 tells something new only where it was 1: going back, it is still that of the last reload.
 		was=$(curl --silent --max-time 2 "$url" | grep "^${success}[ {]" | grep -c ' 1$')
-		[ "$signal" = - ] || systemctl kill --kill-who=main --signal="$signal" "$(unit "$1")"
+		[ "$signal" = - ] || systemctl kill --kill-who=main --signal="$signal" "lgtm-$1.service"
 		digest=$(sums "$1" reload-file | cut -d ' ' -f 1)
 		until=$(($(date +%s) + seconds))
 		while :; do
@@ -104,7 +105,7 @@ reload() { # service: confirmed by its own metrics, since a signal tells nothing
 
 drained() { # service: may it be stopped now? Not while what it writes to is away: what it still holds would be lost
 	url=$(cat "$run/$1.drain" 2>/dev/null)
-	[ -z "$url" ] || ! systemctl is-active --quiet "$(unit "$1")" ||
+	[ -z "$url" ] || ! systemctl is-active --quiet "lgtm-$1.service" ||
 		curl --silent --fail --output /dev/null --max-time 2 --retry 3 --retry-delay 1 --retry-all-errors "$url"
 }
 
@@ -113,9 +114,9 @@ restart() { # service: stopped, if it is not yet, started and awaited
 		fail "$1 is not stopped: $(cat "$run/$1.drain") does not answer, and what $1 still holds for it would be lost"
 		return 1
 	fi
-	systemctl stop "$(unit "$1")"
-	systemctl reset-failed "$(unit "$1")" 2>/dev/null
-	if ! systemctl start "$(unit "$1")"; then
+	systemctl stop "lgtm-$1.service"
+	systemctl reset-failed "lgtm-$1.service" 2>/dev/null
+	if ! systemctl start "lgtm-$1.service"; then
 		fail "$1 did not start; its last words:"
 		journal "$1"
 		return 1
@@ -130,7 +131,7 @@ settle() { # make every service run what `current` says
 		owes_restart "$service" && owing="$owing $service "
 	done
 	for service in $(reversed); do # a writer stops before what it writes to; or, if that is away, once it is back
-		case "$owing" in *" $service "*) drained "$service" && systemctl stop "$(unit "$service")" ;; esac
+		case "$owing" in *" $service "*) drained "$service" && systemctl stop "lgtm-$service.service" ;; esac
 	done
 	for service in $(order); do
 		case "$owing" in

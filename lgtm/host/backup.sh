@@ -13,12 +13,12 @@ for service in "$@"; do
 	copy=$folder/$(date -u +%Y%m%dT%H%M%SZ).tar
 	mkdir -p "$folder"
 	rm -f "$folder"/*.part
-	systemctl stop "$(unit "$service")"
+	systemctl stop "lgtm-$service.service"
 	card "$service" backup | while read -r path; do [ ! -e "$path" ] || echo "${path#/}"; done >"$folder/list.part"
 	tar -c -f "$copy.part" -C / -T "$folder/list.part" && sync "$copy.part" && mv "$copy.part" "$copy"
 	done=$?
 	rm -f "$folder"/*.part
-	systemctl start "$(unit "$service")" && await "$service" || code=1
+	systemctl start "lgtm-$service.service" && await "$service" || code=1
 	if [ $done -ne 0 ]; then
 		fail "$service could not be copied to $copy; is /data full?"
 		code=1

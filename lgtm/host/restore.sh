@@ -16,20 +16,20 @@ put() { # copy: its files, and none but them
 	paths | while read -r path; do rm -rf "$path"; done
 	tar -x -p -f "$1" -C / && sync
 }
-systemctl stop "$(unit "$service")"
+systemctl stop "lgtm-$service.service"
 paths | while read -r path; do [ ! -e "$path" ] || echo "${path#/}"; done >"$folder/list.part"
 if ! tar -c -f "$folder/before.tar" -C / -T "$folder/list.part"; then
 	fail "what is there could not be copied to $folder/before.tar; nothing was restored"
-	systemctl start "$(unit "$service")"
+	systemctl start "lgtm-$service.service"
 	exit 1
 fi
 rm -f "$folder/list.part"
-if put "$copy" && systemctl start "$(unit "$service")" && await "$service"; then
+if put "$copy" && systemctl start "lgtm-$service.service" && await "$service"; then
 	/usr/local/lib/lgtm/activate.sh audit restore - - "$copy" "$who"
 	say "$service runs with $copy; what was there before is in $folder/before.tar"
 	exit 0
 fi
-systemctl stop "$(unit "$service")"
-put "$folder/before.tar" && systemctl start "$(unit "$service")"
+systemctl stop "lgtm-$service.service"
+put "$folder/before.tar" && systemctl start "lgtm-$service.service"
 fail "$service did not start with $copy; what was there before is in force again"
 exit 1
