@@ -228,7 +228,7 @@ GATEWAYZ = (
     Situation("slower than an hour ago", per_env("APILatencyDegrading"), Scenario("", slowness=1.5),
               settings={"prometheus_api_latency_growth": 1.2}),
 )  # fmt: skip
-short = partial(Situation, calm=SHORT)
+short = partial(Situation, calm=SHORT, weights=ALONE)  # one provider is what promtool plays in half the time
 STACK = (
     short("remote write is refused", of_job("prometheus", "RemoteWriteFailing"),
               changes={f"prometheus {REMOTE}samples_failed_total{QUEUE}": counter(1000),
