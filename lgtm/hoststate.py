@@ -115,6 +115,7 @@ def parse(text: str) -> HostState:
     distribution, release, machine = rows["os"][0]
     current = rows["current"][0][0]
     rooms = {path: _room(*rest) for path, *rest in rows.get("room", [])}
+    access = {path: mode for path, mode in rows.get("access", [])}
     units, executes = rows.get("unit", []), {folder: exe for folder, exe in rows.get("executes", [])}
     return HostState(
         arch=ARCHITECTURES.get(machine, machine),
@@ -127,7 +128,8 @@ def parse(text: str) -> HostState:
         sums=_nested(rows.get("sum", []), value=1),
         odd=_odd(rows),
         support={
-            path: sha if mode in ("644:root", "755:root") else mode for sha, mode, path in rows.get("support", [])
+            path: sha if access.get(path) in ("644:root", "755:root") else access.get(path, "gone")
+            for path, sha in rows.get("support", [])
         },
         links={path: target for path, target in rows.get("link", [])},
         artifacts=frozenset(row[0] for row in rows.get("artifact", [])),

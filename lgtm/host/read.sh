@@ -7,6 +7,8 @@ read -r nonce
 wanted=$1
 shift
 root=/opt/lgtm
+newline='
+'
 line() { usual=$IFS; IFS='	'; printf '%s\n' "$*"; IFS=$usual; }
 
 . /etc/os-release
@@ -34,10 +36,13 @@ for generation in $both; do
 	find . -type f -exec sha256sum {} + | sed "s/^\([0-9a-f]*\)  \.\//sum	$generation	\1	/"
 done
 cd /
-sha256sum /usr/local/lib/lgtm/activate.sh /usr/local/lib/lgtm/services.sh \
-	/etc/systemd/system/lgtm.target /etc/systemd/system/lgtm-recover.service 2>/dev/null | while read -r sum path; do
-	line support "$sum" "$(stat -c %a:%U "$path")" "$path"
-done
+support="/usr/local/lib/lgtm/activate.sh /usr/local/lib/lgtm/services.sh
+	/etc/systemd/system/lgtm.target /etc/systemd/system/lgtm-recover.service"
+# shellcheck disable=SC2086  # a list of paths without spaces
+{
+	sha256sum $support | while read -r sum path; do line support "$path" "$sum"; done
+	stat -c 'access	%n	%a:%U' $support
+} 2>/dev/null
 find /etc/systemd/system/lgtm.target.wants /etc/systemd/system/multi-user.target.wants /etc/systemd/system \
 	-maxdepth 1 -name 'lgtm*' ! -type d -printf 'link\t%p\t%l\n' 2>/dev/null
 for path in "$root"/artifacts/*/; do
@@ -49,8 +54,11 @@ for path in "$root"/artifacts/*/; do
 	[ "$seal" = "$known" ] && line artifact "${path##*/}"
 done
 cd /
-users=" $(getent passwd | sed -n 's/^\(lgtm-[^:]*\):.*/\1/p' | tr '\n' ' ')" present='' places=''
-for user in $users; do line user "$user"; done
+users=' ' present='' places=''
+for user in $(getent passwd | sed -n 's/^\(lgtm-[^:]*\):.*/\1/p'); do
+	line user "$user"
+	users="$users$user "
+done
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	user=${1%%:*} path=${1#*:}
 	if [ -e "$path" ]; then
@@ -79,8 +87,8 @@ if [ "$places" ]; then
 		read -r _
 		seen=''
 		while read -r free inodes path target; do
-			[ "$target" = "$seen" ] || options=$(findmnt -no OPTIONS --mountpoint "$target" | tail -n 1)
-			seen=$target
+			[ "$target" = "$seen" ] || options=$(findmnt -no OPTIONS --mountpoint "$target")
+			seen=$target options=${options##*"$newline"} # of several mounts there, the last is seen
 			line ~room "$path" "$target" "$free" "${options%%,*}" "$inodes"
 		done
 	}

@@ -28,8 +28,10 @@ mode|g1|600|0:0|etc/prometheus/a b.yml
 mode|g1|644|1000:0|manifest.json
 sum|g1|aa|order
 sum|g1|bb|etc/prometheus/a b.yml
-support|cc|755:root|/usr/local/lib/lgtm/activate.sh
-support|dd|666:root|/etc/systemd/system/lgtm.target
+support|/usr/local/lib/lgtm/activate.sh|cc
+support|/etc/systemd/system/lgtm.target|dd
+access|/usr/local/lib/lgtm/activate.sh|755:root
+access|/etc/systemd/system/lgtm.target|666:root
 link|/etc/systemd/system/lgtm-mimir.service|/opt/lgtm/current/units/lgtm-mimir.service
 link|/etc/systemd/system/lgtm.target|
 artifact|prometheus-3.13.3-0123456789ab
