@@ -71,7 +71,7 @@ def put(host: Host, *rounds: Sequence[Question]) -> list[Answer]:
     if not any(rounds):
         return []
     text = "\n. - - - -\n".join("\n".join(map(str, one)) for one in rounds if one)
-    return answers(remote.run(host, "ask", stdin=text))
+    return answers(remote.run(host, "ask", stdin=text), sum(map(len, rounds)))
 
 
 def _question(check: Check, url: str, secrets: Mapping[str, Secret]) -> Question:
@@ -119,14 +119,14 @@ def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def answers(said: str) -> list[Answer]:
-    """Unpack what `ask.sh` has printed: an answer to each question, in their order."""
+def answers(said: str, many: int) -> list[Answer]:
+    """Unpack what `ask.sh` has printed: an answer to each of so many questions, in their order."""
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(said)), mode="r:gz") as archive:
         members = {member.name.removeprefix("./"): archive.extractfile(member) for member in archive}
         texts = {name: file.read().decode(errors="replace") for name, file in members.items() if file}
-    found = {}
+    found = dict.fromkeys(map(str, range(1, many + 1)), Answer(0, "curl ended before it could say anything"))
     for line in texts["all"].splitlines():
         number, code, status, *error = line.split("\t")
         refused = Answer(0, f"curl: ({code}) {' '.join(error)}")
-        found[int(number)] = refused if code != "0" else Answer(int(status), texts.get(number, ""))
-    return [found[number] for number in sorted(found)]
+        found[number] = refused if code != "0" else Answer(int(status), texts.get(number, ""))
+    return list(found.values())

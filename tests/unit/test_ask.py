@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, TCPServer, ThreadingTCPServer
 
 import pytest
-from private import Private
+from private import LGTM, Private
 
 from lgtm import verification
 
@@ -29,7 +29,8 @@ def answers(host: Private, *questions: str) -> list[tuple[int, str]]:
     ran = host.run("ask", stdin="\n".join(questions))
     assert ran.returncode == 0, ran.stderr
     assert len(ran.stdout.splitlines()) == 1 and ran.stdout.endswith("\n")  # how it ended is the line after it
-    return [(one.status, one.body) for one in verification.answers(ran.stdout)]
+    many = sum(not one.startswith(".") for one in questions)
+    return [(one.status, one.body) for one in verification.answers(ran.stdout, many)]
 
 
 def encoded(text: str) -> str:
@@ -215,3 +216,14 @@ def test_half_an_answer_is_none(host: Private) -> None:
         [(status, body)] = answers(host, f"- - - - http://127.0.0.1:{server.server_port}/")
         server.shutdown()
     assert status == 0 and body.startswith("curl: (18)")
+
+
+def test_a_curl_that_is_killed_is_no_answer(host: Private) -> None:
+    tools = host.path("/opt/tools")
+    tools.mkdir()
+    (tools / "curl").write_text("#!/bin/sh\nkill -9 $$\n")
+    (tools / "curl").chmod(0o755)
+    script = f"PATH=/opt/tools:$PATH\n{(LGTM / 'host' / 'ask.sh').read_text()}"
+    ran = host.sh(script, "ask", stdin="- - - - http://127.0.0.1:1/\n- - - - dns://127.0.0.1\n")
+    curls, others = verification.answers(ran.stdout, 2)
+    assert (curls.status, curls.body) == (0, "curl ended before it could say anything") and others.status == 200

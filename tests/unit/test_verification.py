@@ -35,7 +35,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         commands.append(stdin.splitlines())
         return "\n".join(line for line in commands[-1] if not line.startswith("."))
 
-    def answers(said: str) -> list[Answer]:
+    def answers(said: str, many: int) -> list[Answer]:
+        assert many == len(said.splitlines())
         return [Answer(503 if line.endswith("/refuses") else 200, str(next(counter))) for line in said.splitlines()]
 
     monkeypatch.setattr(remote, "run", run)
