@@ -5,8 +5,9 @@ HOSTS ?= 1
 HOST ?= 1
 INVENTORY ?= inventories/prod.py
 BIN := .venv/bin
-# Three workers with a lab each take the files in their order: the long ones come first, the short ones fill the end.
-LABS := --tx '3*popen//python=tests/worker.sh' --dist loadfile --no-loadscope-reorder
+# Four workers with a lab each, on two cores, since each also waits. They take the files in their order: the long ones
+# come first, the short ones fill the end.
+LABS := --tx '4*popen//python=tests/worker.sh' --dist loadfile --no-loadscope-reorder
 export PYINFRA_PROGRESS ?= off
 
 .PHONY: help venv demo test faults check rollout docs bench bundle lock lab-up lab-down lab-reset lab-ssh lab-tools

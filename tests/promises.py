@@ -19,12 +19,12 @@ unless `LGTM_BINARIES` names a folder with the real ones; Grafana and Alloy are 
 answered is marked so, and counts as not proved. `make faults` kills a deploy at every step and at 30 random moments
 instead of a few.
 
-It takes some 24 minutes on two cores, and both are busy: 7 for what needs no host (most of it promtool, which plays 110
-situations of an hour or two), 17 on hosts, where three workers have a lab each (tests/worker.sh). In a sample, half of
-the processor time there was pyinfra's, most of that its start. Slow are, in seconds of a worker: faults (560; 180 of
-them for samples counted over an upgrade, a revert and a rollback), the checklist, each item of which is broken on a
-real host (290), rollouts over five hosts (250), diagnosis (130), mutations of the whole (120), first contact (120; 80
-of them for the quickstart), and alerts that are mailed (115).
+It takes some 14 minutes on two cores, on a good day of the machine, whose bad days are half as quick: 4 for what needs
+no host (most of it promtool, which plays 110 situations of an hour or two), 10 on hosts, where four workers have a lab
+each (tests/worker.sh) and keep both cores busy. A third of the processor time there is pyinfra's, started 350 times.
+The slowest, in seconds of a worker: samples counted over an upgrade, a revert and a rollback (165), a release over five
+hosts (140), mutations of the whole (105), alerts that are mailed (90), the quickstart (70), the checklist (80) and
+diagnosis (40), whose items are broken one by one on a real host.
 """
 FOLDERS = {
     "unit": "Without a host",
