@@ -388,6 +388,15 @@ def test_of_what_is_wrong_below_a_volume_the_first_is_named_and_all_are_counted(
     assert (wrong.many, wrong.owner, wrong.mode) == (3, "0:0", "644") and wrong.path.startswith("roots ")
 
 
+def test_of_file_systems_mounted_on_each_other_the_last_is_the_one_that_has_room(host: Private) -> None:
+    mounted = host.sh("cd /opt && mkdir over && mount -t tmpfs t over && mount -t tmpfs -o ro,size=1m t over")
+    assert mounted.returncode == 0, mounted.stderr
+    rooms = parse(host.run("read", "g0", "a:/opt/over/x/y", "a:/opt/x", "--", stdin=NONCE).stdout).rooms
+    assert (rooms["/opt/over/x/y"].target, rooms["/opt/over/x/y"].read_only) == ("/opt/over", True)
+    assert rooms["/opt/over/x/y"].free <= 2**20
+    assert (rooms["/opt/x"].target, rooms["/opt/x"].read_only) == ("/opt", False)
+
+
 def test_a_verdict_is_kept_and_says_since_when_all_has_been_well(host: Private) -> None:
     proved = host.path("/opt/lgtm/proved")
     proved.write_text("100 r1 g1 well\n200 r1 g1 unwell\n300 r1 g1 well\n400 r1 g1 well\n")
