@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import threading
@@ -18,12 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lgtm import built
 from lgtm.download import Unobtainable, ask, unfinished
 from lgtm.errors import Refusal
 from lgtm.lock import ARCHES, Lock, Pin
 
-_VERSION = re.compile(r"version\W{0,3}v?(\d[\w.+~-]*)")
-_NUMBER = re.compile(r"\bv?(\d+\.\d+\.\d+[\w.+~-]*)")  # redis_exporter does not say the word
 _HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _downloading = threading.Lock()  # hosts are prepared side by side, and each file is fetched once
 
@@ -100,15 +97,17 @@ class Store:
         return path, resolved.sha256
 
     def _built(self, pin: Pin, version: str, arch: str) -> Resolved | str:
-        """Take the executables of LGTM_BINARIES, whatever version was asked for."""
+        """Take the executables of LGTM_BINARIES, or a whole release in a folder of its name; whatever the version."""
         if self.binaries is None:
             return ""
         what = f"{pin.name} {version} for {arch}: LGTM_BINARIES={self.binaries}"
         if not self.binaries.is_dir():
             raise Refusal(f"{what} is no folder: mend or unset it")
-        files = {member: self.binaries / member for member in pin.members}
+        release = self.binaries / pin.name  # a whole release, for what is more than its executables
+        folder = release if release.is_dir() else self.binaries
+        files = {member: folder / member for member in pin.members}
         first = files[pin.members[0]]
-        if first.parent != self.binaries or not first.exists():
+        if folder == self.binaries and (first.parent != folder or not first.exists()):
             return f"LGTM_BINARIES has no {pin.members[0]}"
         if not self.allow_unlocked:
             raise Refusal(f"{what} is not in artifacts.lock, and allow_unlocked is False: unset it")
@@ -116,7 +115,9 @@ class Store:
             return f"LGTM_BINARIES is for this machine, {_HERE}"
         if bad := [each for each in files if not (files[each].is_file() and os.access(files[each], os.X_OK))]:
             raise Refusal(f"{what} has no executable {bad[0]}, which {pin.name} needs: add it, chmod +x")
-        digest, has = self._remembered("built", files.values(), lambda: [self._packed(files), _version(first)])
+        if folder == release:
+            files = {path.relative_to(release).as_posix(): path for path in release.rglob("*") if path.is_file()}
+        digest, has = self._remembered("built", files.values(), lambda: [self._packed(files), built.version(first)])
         where = self.cache / digest
         return Resolved(pin.name, has, arch, digest, "LGTM_BINARIES", False, False, "flat", where, None)
 
@@ -179,7 +180,10 @@ class Store:
         inside = self.lock.pin(resolved.name).inside(resolved.arch)
         try:
             with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(dir=self.cache) as scratch:
-                return self._packed({inside[name]: Path(archive.extract(name, scratch)) for name in inside})
+                members = {inside[name]: Path(archive.extract(name, scratch)) for name in inside}
+                for member in members.values():
+                    member.chmod(0o755)  # a zip knows no modes
+                return self._packed(members)
         except (zipfile.BadZipFile, KeyError) as error:
             raise Refusal(f"{resolved}: no zip of {', '.join(inside)} ({error}): mend `rename`") from error
 
@@ -189,7 +193,7 @@ class Store:
             with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as archive:
                 for name, path in members.items():
                     info = tarfile.TarInfo(name)
-                    info.size, info.mode = path.stat().st_size, 0o755
+                    info.size, info.mode = path.stat().st_size, 0o755 if os.access(path, os.X_OK) else 0o644
                     with path.open("rb") as file:
                         archive.addfile(info, file)
             digest = _digest(part)
@@ -221,19 +225,6 @@ def _why(pin: Pin, version: str, arch: str, tried: str) -> str:
     else:
         why = f"({arch}, {digest}) cannot be had: unset LGTM_OFFLINE, or name a mirror that can be reached"
     return f"{pin.name} {version} {why}. Tried for {arch}: {tried}"
-
-
-def _version(program: Path) -> str:
-    """Ask a program which version it is."""
-    command = [str(program.absolute()), "--version"]
-    try:
-        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Refusal(f"LGTM_BINARIES: `{program} --version` fails ({error}): replace it") from error
-    said = (ran.stdout + ran.stderr).decode(errors="replace")
-    if match := _VERSION.search(said) or _NUMBER.search(said):
-        return match[1]
-    raise Refusal(f"LGTM_BINARIES: `{program} --version` names no version but says {said[:80]!r}: replace it")
 
 
 def _verified(path: Path, wanted: str, what: str) -> str:

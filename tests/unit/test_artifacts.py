@@ -356,6 +356,25 @@ def test_lgtm_binaries_come_first_with_the_version_they_say(
     assert lab.resolve("loki", "3.7.8", HERE).source == "upstream"
 
 
+def test_a_whole_release_lies_in_a_folder_of_its_name(store: Store, binaries: Path) -> None:
+    release = binaries / "prometheus"
+    release.unlink()
+    (release / "conf").mkdir(parents=True)
+    (release / "conf" / "defaults").write_text("x")
+    script(release / "prometheus", "echo prometheus, version 3.9.1")
+    script(release / "promtool", "true")
+    lab = replace(store, binaries=binaries, allow_unlocked=True)
+    found = lab.resolve("prometheus", "3.13.3", HERE)
+    assert (found.version, found.layout) == ("3.9.1", "flat")
+    with tarfile.open(lab.local_file(found)[0]) as archive:
+        modes = {each.name: each.mode for each in archive}
+    assert modes == {"conf/defaults": 0o644, "prometheus": 0o755, "promtool": 0o755}
+    (release / "conf" / "more").write_text("y")
+    assert lab.resolve("prometheus", "3.13.3", HERE).sha256 != found.sha256
+    (release / "promtool").unlink()
+    assert "has no executable promtool" in refused(store, binaries)
+
+
 def test_lgtm_binaries_are_run_and_packed_once_until_they_change(
     store: Store, binaries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
