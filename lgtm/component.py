@@ -119,7 +119,8 @@ class Unit:
 class Validator:
     """A command run by the new binary against the staged files, before anything is switched.
 
-    `{artifact}` and `{etc}` stand for the artifact's and the staged configuration's directories.
+    `{artifact}` and `{etc}` stand for the artifact's and the staged configuration's directories. It runs as the
+    service's user in the sandbox of the service's unit, and can write nothing.
     """
 
     command: tuple[str, ...]
@@ -143,6 +144,14 @@ class Component:
     drain: str | None = None  # URL that answers 200 while what it writes to can take what it still holds
     after: tuple[str, ...] = ()  # services of the same host that must be ready first
     ready_timeout: int = 60
+
+    @property
+    def rehearsals(self) -> tuple[tuple[Literal["validator", "version"], tuple[str, ...]], ...]:
+        """(kind, command) of what must run in the unit's sandbox before a switch, at least `--version`."""
+        commands = [validator.command for validator in self.validators]
+        program = self.unit.command[0]
+        asked = () if any(command[0] == program for command in commands) else (("version", (program, "--version")),)
+        return (*asked, *(("validator", command) for command in commands))
 
     @property
     def user(self) -> str:

@@ -22,7 +22,7 @@ from lgtm.generation import Generation
 from lgtm.history import History
 from lgtm.hoststate import HostState, parse
 from lgtm.plan import Plan
-from lgtm.unit import LIBRARY
+from lgtm.unit import LIBRARY, command_line
 
 NONCE = random.token_hex(16)  # makes the digests of secrets useless to whoever reads them later
 
@@ -79,9 +79,9 @@ def write_secrets(plan: Plan) -> Step:
 
 @operation()
 def stage(plan: Plan) -> Step:
-    """Write the generation beside the live one; the new binaries check it there."""
+    """Write the generation beside the live one; the new binaries check it, as the switch will run them."""
     generation = plan.generation
-    yield _script("stage", [generation.id, *_validators(generation)], _archive(generation))
+    yield _script("stage", [generation.id, *_rehearsals(plan)], _archive(generation))
 
 
 @operation()
@@ -122,22 +122,16 @@ def _unpack(host: Host, artifact: Resolved, where: str, digest: str) -> None:
     remote.run(host, "artifact", [artifact.directory, digest, artifact.layout, artifact.name, where])
 
 
-def _validators(generation: Generation) -> list[str]:
-    """One line per validator: the service's user and the command, separated by tabs."""
-    staged = f"/opt/lgtm/generations/{generation.id}"
-    return [
-        "\t".join(
-            [component.user]
-            + [
-                word.replace("{artifact}", generation.artifact_path(component.service)).replace(
-                    "{etc}", f"{staged}/etc/{component.service}"
-                )
-                for word in validator.command
-            ]
-        )
-        for component in generation.components
-        for validator in component.validators
-    ]
+def _rehearsals(plan: Plan) -> list[str]:
+    """What is run before the switch of each service that changes, a line each: see stage.sh."""
+    lines = []
+    for component in plan.generation.components:
+        if component.service in plan.rehearsed:
+            staged = f"/opt/lgtm/generations/{plan.generation.id}/etc/{component.service}"
+            for kind, command in component.rehearsals:
+                text = command_line(command, plan.generation.artifact_path(component.service), staged)
+                lines.append("\t".join((component.service, kind, command[0].rpartition("/")[2], text)))
+    return lines
 
 
 def _archive(generation: Generation) -> str:

@@ -34,6 +34,7 @@ class Plan:
     restarts: tuple[tuple[str, str], ...] = ()  # (service, why), in the order of starting
     reloads: tuple[tuple[str, str], ...] = ()
     oneway: tuple[str, ...] = ()  # services that take a step which cannot be taken back
+    rehearsed: tuple[str, ...] = ()  # services of which something differs from the generation in force
 
     @property
     def activates(self) -> bool:
@@ -100,6 +101,7 @@ def make(
         restarts=tuple(restarts.items()),
         reloads=tuple(_reloads(wanted, found, restarts)),
         oneway=tuple(sorted(oneway)),
+        rehearsed=tuple(service for service in wanted.services if _changes(service, wanted, found)),
     )
 
 
@@ -179,6 +181,15 @@ def _files(wanted: Generation, found: HostState) -> Iterable[tuple[str, str]]:
             yield path, "owner or mode"
         else:
             yield path, f"{differing[path]} by hand" if staged else differing[path]
+
+
+def _changes(service: str, wanted: Generation, found: HostState) -> bool:
+    """Whether what a service is made of differs from the generation in force: its card names its artifact."""
+    have, places = found.sums.get(found.current or "", {}), (f"services/{service}", f"units/{unit_name(service)}")
+    want = {path: sha256(text) for path, text in wanted.files.items()}
+    mine = {path for path in (*have, *want) if path in places or path.startswith(f"etc/{service}/")}
+    lacks = wanted.artifacts[service].directory not in found.artifacts
+    return lacks or any(have.get(path) != want.get(path) for path in mine)
 
 
 def _links(wanted: Generation, found: HostState) -> Iterable[tuple[str, str]]:

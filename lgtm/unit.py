@@ -62,8 +62,8 @@ def render(component: Component, artifact: str) -> str:
         f"Group={component.user}",
         *(f"SupplementaryGroups={group}" for group in unit.groups),
         f"ExecStartPre=+{ACTIVATE} started {service}",
-        *(f"ExecStartPre={_command(command, artifact)}" for command in unit.before),
-        f"ExecStart={_command(unit.command, artifact)}",
+        *(f"ExecStartPre={command_line(command, artifact)}" for command in unit.before),
+        f"ExecStart={command_line(unit.command, artifact)}",
         "Restart=always",
         "RestartSec=1",
         f"TimeoutStartSec={unit.start_timeout}",
@@ -77,9 +77,9 @@ def render(component: Component, artifact: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _command(command: tuple[str, ...], artifact: str) -> str:
+def command_line(command: tuple[str, ...], artifact: str, etc: str = "") -> str:
     """The argument list as systemd reads it: quoted, with its own specifiers and variables escaped."""
-    words = [word.replace("{artifact}", artifact) for word in command]
+    words = [word.replace("{artifact}", artifact).replace("{etc}", etc) for word in command]
     return " ".join(shlex.quote(_escaped(word)).replace("$", "$$") for word in words)
 
 

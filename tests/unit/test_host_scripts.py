@@ -224,19 +224,6 @@ def test_a_planted_symlink_is_removed_and_never_followed(host: Private) -> None:
     assert host.path("/opt/victim").read_text() == "mine"
 
 
-def test_a_validator_sees_its_words_one_by_one_and_may_be_content(host: Private) -> None:
-    script = 'test "$#" = 2 && test "$1" = "a b" && test "$(id -un)" = nobody'
-    assert stage(host, "\t".join(["nobody", "sh", "-c", script, "sh", "a b", "$HOME"])).returncode == 0
-
-
-def test_a_validator_that_refuses_is_quoted_and_ends_the_run(host: Private) -> None:
-    host.path(LOCK).mkdir(parents=True)
-    ran = stage(host, "\t".join(["nobody", "/bin/sh", "-c", "echo line 3 is bad; exit 1"]))
-    assert ran.returncode == 1
-    assert ran.stderr == "sh: the new configuration was refused; nothing was switched. It says:\nline 3 is bad\n"
-    assert not host.path(LOCK).exists() and not host.path("/opt/lgtm/current").exists()
-
-
 # --- the lock
 
 

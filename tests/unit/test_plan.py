@@ -10,7 +10,7 @@ from examples import NONCE, SUPPORT, build, component, converged, full, links, r
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lgtm.component import Component, ConfigFile, Port, SecretFile, Unit, Volume
+from lgtm.component import Component, ConfigFile, Port, SecretFile, Unit, Validator, Volume
 from lgtm.generation import Generation, sha256
 from lgtm.hoststate import HostState, Process, SecretState, Wrong, digest
 from lgtm.plan import UNITS, Plan, foreign_listeners, make
@@ -471,3 +471,32 @@ def test_a_port_that_no_stranger_holds_is_free(found: HostState) -> None:
 def test_a_udp_port_is_not_taken_by_a_tcp_listener() -> None:
     wanted = build(component("alpha", ports=(Port("gossip", 9001, "127.0.0.1", "udp"),)))
     assert foreign_listeners(wanted, stopped(("127.0.0.1:9001", NGINX))) == []
+
+
+def test_what_changes_is_rehearsed_and_nothing_else() -> None:
+    old = build(full("alpha"), full("beta"))
+    new = build(full("alpha"), full("beta", files=(ConfigFile("x", "y"),)))
+    assert plan(old, converged(old)).rehearsed == ()
+    assert plan(new, converged(old)).rehearsed == ("beta",)
+    assert plan(old, HostState()).rehearsed == ("alpha", "beta")
+
+
+def test_what_lies_staged_but_is_not_in_force_is_rehearsed_again() -> None:
+    old, new = build(full("alpha")), build(full("alpha", files=()))
+    refused = converged(old)
+    both = {old.id: refused.sums[old.id], new.id: converged(new).sums[new.id]}
+    assert plan(new, replace(refused, sums=both)).rehearsed == ("alpha",)
+
+
+def test_an_artifact_that_is_brought_anew_is_rehearsed() -> None:
+    wanted = build(full("alpha"))
+    assert plan(wanted, replace(converged(wanted), artifacts=frozenset())).rehearsed == ("alpha",)
+
+
+def test_a_program_that_no_validator_runs_is_asked_for_its_version() -> None:
+    other = Validator(("{artifact}/tool", "check"))
+    same = Validator(("{artifact}/alpha", "-verify"))
+    version = ("version", ("{artifact}/alpha", "--version"))
+    assert component().rehearsals == (version,)
+    assert component(validators=(other,)).rehearsals == (version, ("validator", other.command))
+    assert component(validators=(same, other)).rehearsals == (("validator", same.command), ("validator", other.command))
