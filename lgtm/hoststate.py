@@ -83,6 +83,9 @@ class HostState:
     users: frozenset[str] = frozenset()
     volumes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     wrong: Mapping[str, Wrong] = field(default_factory=dict)  # volume → what is wrong below it
+    closed: Mapping[str, str] = field(
+        default_factory=dict
+    )  # directory above volumes or binaries → mode that bars users
     rooms: Mapping[str, Room] = field(default_factory=dict)  # volume → where it lies
     used: Mapping[str, int] = field(default_factory=dict)  # volume → bytes
     memory: tuple[int, int] | None = None  # bytes in all, and available
@@ -139,6 +142,7 @@ def parse(text: str) -> HostState:
             volume: Wrong(int(many), owner, mode, "\t".join(path))
             for volume, owner, mode, *path, many in rows.get("wrong", [])
         },
+        closed={path: mode for path, mode in rows.get("closed", [])},
         rooms={volume: rooms[path] for volume, path in rows.get("lies", []) if path in rooms},
         used={volume: int(many) for volume, many in rows.get("used", [])},
         memory=_memory(rows),

@@ -61,7 +61,9 @@ def prepare(plan: Plan) -> Step:
     texts = support_files()
     paths = [path for path, _ in reversed(plan.support)]  # activate.sh last: it needs what lies beside it
     volumes = [f"{user}:{volume.mode}:{volume.path}" for user, volume, _ in plan.volumes]
-    yield _script("prepare", [*plan.users, "--", *volumes, "--", *paths], _lines(texts[path] for path in paths))
+    closed = [path for path, _ in plan.closed]
+    arguments = [*plan.users, "--", *closed, "--", *volumes, "--", *paths]
+    yield _script("prepare", arguments, _lines(texts[path] for path in paths))
 
 
 @operation()

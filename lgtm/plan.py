@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lgtm.artifacts import Resolved
 from lgtm.component import Component, Volume, unit_name
 from lgtm.generation import Generation, sha256
-from lgtm.hoststate import HostState, digest, process_name
+from lgtm.hoststate import HostState, digest
 
 UNITS = "/etc/systemd/system"
 MARGIN = 30  # seconds that a switch may take beyond activation and verification, before the host goes back by itself
@@ -22,6 +22,7 @@ class Plan:
     generation: Generation
     fingerprint: str
     users: tuple[str, ...] = ()
+    closed: tuple[tuple[str, str], ...] = ()  # (directory above volumes or binaries, why)
     volumes: tuple[tuple[str, Volume, str], ...] = ()  # (user, volume, why)
     artifacts: tuple[Resolved, ...] = ()
     secrets: tuple[tuple[str, str], ...] = ()  # (service/name, why)
@@ -65,6 +66,7 @@ class Plan:
         switch = [f"switch    {self.switch[0] or 'nothing'} → {self.switch[1]}"] if self.switch else []
         return [
             *(f"user      {user}: create" for user in self.users),
+            *(f"directory {path}: {why}" for path, why in self.closed),
             *(f"volume    {volume.path}: {why}" for _, volume, why in self.volumes),
             *(f"artifact  {artifact.directory}: install ({artifact.label})" for artifact in self.artifacts),
             *(f"secret    {name}: {why}" for name, why in self.secrets),
@@ -89,6 +91,7 @@ def make(
         generation=wanted,
         fingerprint=found.fingerprint,
         users=tuple(sorted({component.user for component in wanted.components} - found.users)),
+        closed=tuple(_closed(found)),
         volumes=tuple(_volumes(wanted.components, found)),
         artifacts=_artifacts(wanted, found),
         secrets=tuple(_secrets(wanted, found, nonce)),
@@ -105,26 +108,10 @@ def make(
     )
 
 
-def foreign_listeners(wanted: Generation, found: HostState) -> list[str]:
-    """Ports that a service needs and a process that is not ours holds, each as a sentence."""
-    ours = {f"pid={pid}," for pid in found.pids.values() if pid}
-    held = {
-        address.rsplit(":", 1)[1]: process
-        for address, process in found.listeners
-        if not any(pid in process for pid in ours)
-    }
-    return [
-        f"{component.service}_{port.name}_port = {port.number} is taken by {process_name(held[str(port.number)])}; "
-        f"end that process or give {component.service} another port"
-        for component in wanted.components
-        for port in component.ports
-        if port.protocol == "tcp" and str(port.number) in held and not _active(found, component.service)
-    ]
-
-
-def _active(found: HostState, service: str) -> bool:
-    process = found.processes.get(service)
-    return process is not None and process.active
+def _closed(found: HostState) -> Iterable[tuple[str, str]]:
+    """Directories that get the right to pass through for everybody, and no other: reading them stays as it is."""
+    for path, mode in sorted(found.closed.items()):
+        yield path, f"mode {mode} → {int(mode, 8) | 1:o}: no service reaches what lies below"
 
 
 def _volumes(components: Iterable[Component], found: HostState) -> Iterable[tuple[str, Volume, str]]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from lgtm.checks import Check, Gate, Result
 from lgtm.generation import Generation
-from lgtm.hoststate import HostState
-from lgtm.plan import foreign, foreign_listeners
+from lgtm.hoststate import HostState, process_name
+from lgtm.plan import foreign
 from lgtm.settings import gibibytes
 from lgtm.site import Site
 
@@ -170,6 +170,28 @@ def _memory(view: View) -> Iterable[str]:
             f"the host has {gibibytes(total)} of memory for {len(view.wanted.components)} services; "
             f"{gibibytes(least)} is what they should have"
         )
+
+
+def foreign_listeners(wanted: Generation, found: HostState) -> list[str]:
+    """Ports that a service needs and a process that is not ours holds, each as a sentence."""
+    ours = {f"pid={pid}," for pid in found.pids.values() if pid}
+    held = {
+        address.rsplit(":", 1)[1]: process
+        for address, process in found.listeners
+        if not any(pid in process for pid in ours)
+    }
+    return [
+        f"{component.service}_{port.name}_port = {port.number} is taken by {process_name(held[str(port.number)])}; "
+        f"end that process or give {component.service} another port"
+        for component in wanted.components
+        for port in component.ports
+        if port.protocol == "tcp" and str(port.number) in held and not _active(found, component.service)
+    ]
+
+
+def _active(found: HostState, service: str) -> bool:
+    process = found.processes.get(service)
+    return process is not None and process.active
 
 
 def _ports(view: View) -> Iterable[str]:

@@ -101,7 +101,9 @@ def repair(host: Host) -> None:
     if problems := preflight.volumes(view):
         raise combined([f"{host.name}: {problem}" for problem in problems])
     whole = checklist.planned(view)
-    plan = Plan(host.name, view.wanted, view.found.fingerprint, users=whole.users, volumes=whole.volumes)
+    plan = Plan(
+        host.name, view.wanted, view.found.fingerprint, users=whole.users, closed=whole.closed, volumes=whole.volumes
+    )
     report.plan(plan, "owners and modes are as they should be")
     if plan.empty:
         return
@@ -121,7 +123,7 @@ def _enqueue(here: Site, plan: Plan, who: str) -> None:
         prepare = plugins.tasks()[service].prepare
         if prepare:
             prepare(here)
-    if plan.users or plan.volumes or plan.support or plan.links:
+    if plan.users or plan.closed or plan.volumes or plan.support or plan.links:
         operations.prepare(plan=plan, name="Users, volumes, support files")
     if plan.artifacts:
         operations.install(plan=plan, store=source, name="Artifacts")

@@ -1,11 +1,16 @@
 # Users, data directories and the plain files every host has. Arguments, each group closed by `--`: users to
-# create; volumes as `user:mode:path`; paths of support files, whose texts come base64-encoded, a line each.
+# create; directories that services must be able to pass through; volumes as `user:mode:path`; paths of support files, whose texts come base64-encoded, a line each.
 set -eu
 umask 022
 trap '[ $? -eq 0 ] || rm -rf /run/lgtm/lock' EXIT
 while [ "$1" != -- ]; do
 	getent passwd "$1" >/dev/null ||
 		useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$1"
+	shift
+done
+shift
+while [ "$1" != -- ]; do
+	chmod o+x "$1"
 	shift
 done
 shift

@@ -54,7 +54,7 @@ for path in "$root"/artifacts/*/; do
 	[ "$seal" = "$known" ] && line artifact "${path##*/}"
 done
 cd /
-users=' ' present='' places=''
+users=' ' present='' places='' ways=''
 for user in $(getent passwd | sed -n 's/^\(lgtm-[^:]*\):.*/\1/p'); do
 	line user "$user"
 	users="$users$user "
@@ -63,6 +63,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	user=${1%%:*} path=${1#*:}
 	if [ -e "$path" ]; then
 		present="$present $path"
+		real=$(readlink -f "$path")
+		ways="$ways ${real%/*}"
 		used=$(du -sx --block-size=1 "$path" 2>/dev/null)
 		[ -z "$used" ] || line ~used "$path" "${used%%	*}"
 		# Wrong below it: another owner, or a mode that keeps the owner out or lets everybody write. The first, and how many.
@@ -77,9 +79,20 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	fi
 	until [ -e "$path" ]; do path=${path%/*} path=${path:-/}; done
 	line ~lies "${1#*:}" "$path"
+	[ "$path" = "${1#*:}" ] || ways="$ways $path"
 	places="$places $path"
 	shift
 done
+# Directories above volumes and binaries that keep the services' users out.
+above=''
+for path in $ways "$root/artifacts" "$root/generations" /usr/local/lib/lgtm; do
+	while [ "$path" ]; do
+		case " $present " in *" $path "*) ;; *) above="$above $path" ;; esac
+		path=${path%/*}
+	done
+done
+# shellcheck disable=SC2086  # a list of paths without spaces
+find $above -maxdepth 0 -type d ! -perm -o=x -printf 'closed\t%p\t%m\n' 2>/dev/null | sort -u
 # shellcheck disable=SC2086  # lists of paths without spaces
 if [ "$places" ]; then
 	[ -z "$present" ] || stat -c 'volume	%n	%U:%G	%a	%F' $present

@@ -340,8 +340,8 @@ def test_after_the_scripts_only_the_switch_is_left_to_do(host: Private) -> None:
     wanted = build(one, component("beta"))
     wanted = Generation(wanted.id, wanted.components, {"alpha": artifact, "beta": artifact}, wanted.files)
 
-    prepared = host.run("prepare", "lgtm-alpha", "lgtm-beta", "--", "lgtm-alpha:0750:/opt/data/alpha", "--", *SUPPORT,
-                        stdin=lines(*SUPPORT.values()))  # fmt: skip
+    prepared = host.run("prepare", "lgtm-alpha", "lgtm-beta", "--", "--", "lgtm-alpha:0750:/opt/data/alpha", "--",
+                        *SUPPORT, stdin=lines(*SUPPORT.values()))  # fmt: skip
     assert prepared.returncode == 0, prepared.stderr
     assert install(host, body, name=artifact.directory).returncode == 0
     assert host.run("secrets", "--", "alpha/token", stdin=lines("s3cret-of-alpha")).returncode == 0
@@ -359,14 +359,29 @@ def test_a_wrong_owner_is_mended_without_touching_the_data(host: Private) -> Non
     samples.write_text("precious")
     samples.chmod(0o406)
     before = samples.stat().st_mtime_ns
-    assert host.run("prepare", "lgtm-alpha", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
+    assert host.run("prepare", "lgtm-alpha", "--", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
     assert folder.stat().st_uid == samples.stat().st_uid != 0
     assert (samples.stat().st_mtime_ns, stat.S_IMODE(samples.stat().st_mode)) == (before, 0o604)
     assert samples.read_text() == "precious"
 
 
+def test_a_directory_above_that_keeps_services_out_is_seen_and_opened_no_further_than_needed(host: Private) -> None:
+    assert host.run("prepare", "lgtm-alpha", "--", "--", "lgtm-alpha:0750:/opt/data/deep/alpha", "--").returncode == 0
+    look = ("read", "g0", "lgtm-alpha:/opt/data/deep/alpha", "lgtm-alpha:/opt/none/beta", "lgtm-alpha:/opt/link/gamma")
+    host.sh("mkdir -p /opt/far/gamma && ln -s /opt/far /opt/link && mkdir /opt/none")
+    assert not parse(host.run(*look, stdin=NONCE).stdout).closed  # a volume's own 0750 is none
+    host.sh("chmod 700 /opt/data /opt/far /opt/lgtm/artifacts && chmod 750 /opt/none /opt/data/deep")
+    closed = {"/opt/data": "700", "/opt/data/deep": "750", "/opt/none": "750", "/opt/far": "700",
+              "/opt/lgtm/artifacts": "700"}  # fmt: skip
+    assert parse(host.run(*look, stdin=NONCE).stdout).closed == closed
+    assert host.run("prepare", "--", *closed, "--", "--").returncode == 0
+    assert not parse(host.run(*look, stdin=NONCE).stdout).closed
+    assert stat.S_IMODE(host.path("/opt/data").stat().st_mode) == 0o701
+    assert stat.S_IMODE(host.path("/opt/none").stat().st_mode) == 0o751
+
+
 def test_of_what_is_wrong_below_a_volume_the_first_is_named_and_all_are_counted(host: Private) -> None:
-    assert host.run("prepare", "lgtm-alpha", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
+    assert host.run("prepare", "lgtm-alpha", "--", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
     look = ("read", "g0", "lgtm-alpha:/opt/data/alpha", "nobody-here:/opt/data/alpha", "--")
     assert not parse(host.run(*look, stdin=NONCE).stdout).wrong
     for number in range(3):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lgtm.component import Component, ConfigFile, Port, SecretFile, Unit, Validator, Volume
 from lgtm.generation import Generation, sha256
 from lgtm.hoststate import HostState, Process, SecretState, Wrong, digest
-from lgtm.plan import UNITS, Plan, foreign_listeners, make
+from lgtm.plan import UNITS, Plan, make
+from lgtm.preflight import foreign_listeners
 from lgtm.secrets import Secret
 
 SERVICES = ("alpha", "beta", "gamma", "delta")
@@ -43,6 +44,7 @@ def _prepare(todo: Plan, found: HostState) -> HostState:
         users=found.users | set(todo.users),
         volumes={**found.volumes, **volumes},
         wrong={path: state for path, state in found.wrong.items() if path not in volumes},
+        closed={path: mode for path, mode in found.closed.items() if path not in dict(todo.closed)},
         support={**found.support, **{path: sha256(SUPPORT[path]) for path, _ in todo.support}},
         links={**found.links, **(links(()) if todo.links else {})},
         artifacts=found.artifacts | {artifact.directory for artifact in todo.artifacts},
@@ -269,6 +271,13 @@ BOOT = f"{UNITS}/multi-user.target.wants/lgtm.target"
 
 DRIFT: dict[str, tuple[HostState, list[str]]] = {
     "no user": (replace(HERE, users=frozenset()), ["user      lgtm-alpha: create"]),
+    "a directory above it that is closed": (
+        replace(HERE, closed={"/data": "700", "/opt": "2750"}),
+        [
+            "directory /data: mode 700 → 701: no service reaches what lies below",
+            "directory /opt: mode 2750 → 2751: no service reaches what lies below",
+        ],
+    ),
     "no volume": (replace(HERE, volumes={}), ["volume    /data/alpha: create"]),
     "a wrong owner": (
         replace(HERE, volumes={"/data/alpha": ("root:root", "750", "directory")}),
