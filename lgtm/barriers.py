@@ -11,8 +11,9 @@ from dataclasses import dataclass
 class Barrier:
     """From version `since` on (and before `until`), a service writes data that no version before `below` can read.
 
-    `saved`: the service's own start keeps a copy of the data before the step, and puts it back on the way back; then
-    the step is free. `through`: a version that a step over `since` must not jump over.
+    `saved`: the service's own start keeps a copy of the data before the step, and puts it back on the way back. So
+    the step is free, and the way back sets aside what was made since, which somebody has to want. `through`: a
+    version that a step over `since` must not jump over.
     """
 
     service: str
@@ -22,6 +23,7 @@ class Barrier:
     until: str = ""  # for ever when empty
     saved: bool = False
     through: str = ""
+    aside: str = ""  # where what is set aside lies, `{}` being the version that made it
 
 
 def findings(
@@ -31,37 +33,51 @@ def findings(
 
     `oneway` names the services for which somebody has said that there need be no way back.
     """
-    found = []
-    for barrier in barriers:
-        service = barrier.service
-        if service not in old or service not in new or barrier.saved:
-            continue
-        step = f"{service} {old[service]} → {new[service]}"
-        before, after = number(old[service]), number(new[service])
-        since, below = number(barrier.since), number(barrier.below or barrier.since)
-        writes = since <= before and not (barrier.until and before >= number(barrier.until))
-        will_write = since <= after and not (barrier.until and after >= number(barrier.until))
-        if barrier.through:
-            if before < number(barrier.through) and after >= since:
-                found.append(f"{step}: {barrier.reason}; deploy {barrier.through} first")
-        elif writes and after < below:
-            found.append(f"{step}: {barrier.reason}, so there is no way back; go forward, or restore a backup")
-        elif before < below and will_write and service not in oneway:
-            found.append(
-                f"{step}: {barrier.reason}, so there is no way back after it; "
-                f"say --data oneway={service} if that is what you want"
-            )
-    return found
+    return [
+        sentence
+        for barrier in barriers
+        if barrier.service in old.keys() & new.keys()
+        if (sentence := _finding(barrier, old[barrier.service], new[barrier.service], barrier.service in oneway))
+    ]
+
+
+def _finding(barrier: Barrier, old: str, new: str, wanted: bool) -> str:
+    """Why this step must not be taken, or nothing; `wanted`: somebody has said that there need be no way back."""
+    step, say = f"{barrier.service} {old} → {new}: {barrier.reason}", f"say --data oneway={barrier.service}"
+    before, after = number(old), number(new)
+    since, below = number(barrier.since), number(barrier.below or barrier.since)
+    writes = since <= before and not (barrier.until and before >= number(barrier.until))
+    will_write = since <= after and not (barrier.until and after >= number(barrier.until))
+    if barrier.saved:
+        return f"{step}; {say} if that is what you want" if after < before and not wanted else ""
+    if barrier.through:
+        jumps = before < number(barrier.through) and after >= since
+        return f"{step}; deploy {barrier.through} first" if jumps else ""
+    if writes and after < below:
+        return f"{step}, so there is no way back; go forward, or restore a backup"
+    if before < below and will_write and not wanted:
+        return f"{step}, so there is no way back after it; {say} if that is what you want"
+    return ""
 
 
 def crossed(old: Mapping[str, str], new: Mapping[str, str], barriers: Iterable[Barrier]) -> set[str]:
     """The services that take a step, from some versions to others, after which there is no way back."""
-    every = tuple(barriers)
+    every = tuple(barrier for barrier in barriers if not barrier.saved)
     return {
         service
         for service in old.keys() & new.keys()
         if findings({service: new[service]}, {service: old[service]}, every)
     }
+
+
+def set_aside(old: Mapping[str, str], new: Mapping[str, str], barriers: Iterable[Barrier]) -> list[str]:
+    """What a step back has set aside, and how to get at it; a sentence each, to be said after it."""
+    found = []
+    for barrier in barriers:
+        before, after = old.get(barrier.service, ""), new.get(barrier.service, "")
+        if barrier.saved and before and after and number(after) < number(before):
+            found.append(f"{barrier.service} {after} goes on with what it had; {barrier.aside.format(before)}")
+    return found
 
 
 def periods(old: Collection[str], new: Collection[str], today: str) -> list[str]:

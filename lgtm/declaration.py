@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from lgtm.component import Component
 from lgtm.errors import Refusal
 from lgtm.generation import Generation
 from lgtm.lock import Lock
+from lgtm.made import Adopted, Made
 from lgtm.plugins import Task, amendments, tasks
 from lgtm.settings import ServiceSettings, SiteSettings
 from lgtm.site import Site
@@ -105,6 +106,16 @@ def checks_of(site: Site) -> list[tuple[str, Check]]:
 def drills_of(site: Site) -> list[tuple[str, Check]]:
     """Likewise, for the checks that somebody is disturbed by."""
     return _all_of(site, lambda task: task.drills)
+
+
+def made_of(site: Site) -> list[tuple[str, Made]]:
+    """Likewise, for what people make with each service."""
+    return _all_of(site, lambda task: task.made)
+
+
+def adopted(site: Site, service: str, files: Mapping[str, bytes]) -> Adopted:
+    """What becomes of what lies in a service's data, of files (path → content) that its component adopts."""
+    return tasks()[service].adopted(_declared(site)[service].settings, site, files)
 
 
 def plots_of(site: Site) -> list[Plot]:

@@ -18,6 +18,7 @@ from lgtm.checks import Check, Plot
 from lgtm.component import Component
 from lgtm.diagnosis import Problem
 from lgtm.errors import Refusal
+from lgtm.made import Adopted, Made
 from lgtm.settings import ServiceSettings, keys_of
 from lgtm.site import Scrape, Site
 
@@ -37,6 +38,8 @@ class Task:
     prepare: Callable[[Site], None] | None
     drills: Callable[..., list[Check]]  # checks that somebody is disturbed by, asked on request only
     plots: Callable[..., list[Plot]]
+    made: Callable[..., list[Made]]  # what people make with it, looked for after every change of it
+    adopted: Callable[..., Adopted]  # what becomes of the files that its component adopts
     uses: tuple[str, ...]
     scrape: Scrape
 
@@ -98,6 +101,7 @@ def _task(name: str, module: ModuleType) -> Task:
     return Task(
         name, models[0], module.component, module.checks, getattr(module, "prepare", None),
         getattr(module, "drills", _nothing), getattr(module, "plots", _nothing),
+        getattr(module, "made", _nothing), getattr(module, "adopted", lambda settings, site, files: Adopted()),
         tuple(getattr(module, "USES", ())), getattr(module, "SCRAPE", Scrape()),
     )  # fmt: skip
 

@@ -30,6 +30,12 @@ def plan(value: Plan, well: str = "") -> None:
         _say(f"    {click.style(line, fg=colour)}")
 
 
+def notes(host: str, sentences: Iterable[str]) -> None:
+    """Say what somebody should know of a host."""
+    for sentence in sentences:
+        _say(f"[{click.style(host, bold=True)}] {sentence}")
+
+
 def nothing(host: str, why: str) -> None:
     """Say that a host needs nothing."""
     _say(f"[{click.style(host, bold=True)}] nothing to do: {why}")

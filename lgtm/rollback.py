@@ -40,6 +40,9 @@ def rollback(host: Host) -> None:
     switching.lock(who=who(run), name="Lock")
     switching.activate(switch=switch, who=who(run), name="Activate")
     switching.commit(activated=True, keep=settings.generations_kept, name="Commit")
+    now = history.kept.get(history.current or "")
+    if aside := barriers.set_aside(now.versions if now else {}, target.versions, plugins.barriers()):
+        operations.call(function=lambda host: report.notes(host.name, aside), name="Set aside")
 
 
 def _refuse(host: Host, history: History, target: Kept, willing: frozenset[str]) -> None:

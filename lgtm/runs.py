@@ -12,9 +12,11 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_state
 
 from lgtm import (
+    barriers,
     checklist,
     operations,
     outcome,
+    people,
     plugins,
     preflight,
     promote,
@@ -32,7 +34,9 @@ from lgtm.declaration import checks_of, marked, store
 from lgtm.errors import Exit, LgtmError, combined
 from lgtm.generation import Generation
 from lgtm.inventory import RunSettings, run_settings, site
+from lgtm.made import SETTLES
 from lgtm.plan import Plan
+from lgtm.preflight import View
 from lgtm.settings import seconds
 from lgtm.site import Site
 from lgtm.switching import Switch
@@ -51,13 +55,14 @@ def deploy(host: Host) -> None:
         _show_files(host, plan)
     if plan.empty:
         return
+    moved_in = people.adopted(view, host, plan)
     if flag("dry"):
         outcome.record(Exit.PENDING)
         return
     forced = run.promote == "force"
     promote.require(here.root, str(flag("inventory")), here.here.settings, forced, run.confirm)
     checklist.foretell(view, host, plan)
-    _enqueue(here, plan, f"{who(run)} promote=force" if forced else who(run))
+    _enqueue(view, plan, f"{who(run)} promote=force" if forced else who(run), moved_in)
 
 
 def begin(host: Host) -> tuple[Site, RunSettings]:
@@ -115,10 +120,14 @@ def repair(host: Host) -> None:
     switching.commit(activated=False, keep=0, name="Done")
 
 
-def _enqueue(here: Site, plan: Plan, who: str) -> None:
+def _enqueue(view: View, plan: Plan, who: str, moved_in: list[tuple[str, Check]]) -> None:
+    here = view.site
     source, settings = store(here.root, here.here.settings), here.here.settings
     _fetch(plan, source)
     switching.lock(plan=plan, who=who, name="Lock")
+    kept = list(moved_in)
+    if counted := people.kinds(view, plan):
+        operations.call(function=lambda host: kept.extend(people.count(host, counted)), name="Count what people made")
     for service in plan.generation.services:
         prepare = plugins.tasks()[service].prepare
         if prepare:
@@ -132,16 +141,24 @@ def _enqueue(here: Site, plan: Plan, who: str) -> None:
     if plan.stages:
         operations.stage(plan=plan, name="Stage and validate")
     if plan.activates:
-        gate = [(service, check) for service, check in checks_of(here) if not check.slow]
-        patience = max((check.patience for _, check in gate if check.gate != "world"), default=0)
-        switch = Switch(plan.generation.id, plan.activation(settings.activation_max), patience, keep=plan.keep)
-        switching.announce(switch)
-        before: set[str] = set()
-        if plan.switch and plan.switch[0]:
-            operations.call(function=lambda host: before.update(_failing(host, gate)), name="Health before")
-        switching.activate(switch=switch, who=who, name="Activate")
-        operations.call(function=lambda host: _gate(here, host, gate, before), name="Verify")
+        _switch(view, plan, who, kept, SETTLES if counted or moved_in else 0)
     switching.commit(activated=plan.activates, keep=settings.generations_kept, name="Commit")
+    if aside := barriers.set_aside(view.found.runs, view.wanted.versions, plugins.barriers()):
+        operations.call(function=lambda host: report.notes(host.name, aside), name="Set aside")
+
+
+def _switch(view: View, plan: Plan, who: str, kept: list[tuple[str, Check]], least: int) -> None:
+    """Enqueue the switch and its gate. `kept` is filled by the time that is asked; it takes `least` seconds or more."""
+    here, settings = view.site, view.site.here.settings
+    gate = [(service, check) for service, check in checks_of(here) if not check.slow]
+    patience = max((check.patience for _, check in gate if check.gate != "world"), default=0)
+    switch = Switch(plan.generation.id, plan.activation(settings.activation_max), max(patience, least), keep=plan.keep)
+    switching.announce(switch)
+    before: set[str] = set()
+    if plan.switch and plan.switch[0]:
+        operations.call(function=lambda host: before.update(_failing(host, gate)), name="Health before")
+    switching.activate(switch=switch, who=who, name="Activate")
+    operations.call(function=lambda host: _gate(here, host, [*gate, *kept], before), name="Verify")
 
 
 def _fetch(plan: Plan, source: Store) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
+from lgtm.settings import Settings
 from lgtm.site import Site
 
 EXEMPLARS = ("trace_id", "traceID")  # the label that names the trace: GatewayZ's, and the one of span metrics
@@ -23,6 +24,39 @@ SPANS = {  # what a span's service did around it; `$__tags` is the span's servic
 }
 
 
+class Existing(Settings):
+    """A data source that Grafana's database has of before, under a name or uid that ours would have.
+
+    `grafana_existing_sources = [{"name": "Prometheus", "uid": "PBFA97CFB590B2093", "service": "prometheus"}]`: it keeps
+    both, and is answered by our `prometheus` from then on; ours is called `Prometheus (lgtm)` beside it. Without a
+    `service` it stays as it is.
+    """
+
+    name: str
+    uid: str
+    service: Literal["", "prometheus", "mimir", "loki", "tempo"] = ""
+
+
+def kind(service: str) -> str:
+    """The type that Grafana has for it: Mimir speaks Prometheus' language."""
+    return "prometheus" if service == "mimir" else service
+
+
+def name(service: str, existing: Sequence[Existing] = ()) -> str:
+    """What the data source is called: an existing one of our uid keeps its name, one of our name keeps that."""
+    for one in existing:
+        if one.uid == uid(service):
+            return one.name
+    taken = any(one.name == NAMES[service] for one in existing)
+    return f"{NAMES[service]} (lgtm)" if taken else NAMES[service]
+
+
+def mapped(site: Site, existing: Sequence[Existing]) -> list[Existing]:
+    """The existing data sources that a service of ours answers."""
+    ours = {uid(service) for service in NAMES}
+    return [one for one in existing if one.uid not in ours and one.service in carried(site)]
+
+
 def uid(service: str) -> str:
     """`grafana_loki`: the data source's uid, which dashboards and links name."""
     return f"grafana_{service}"
@@ -33,9 +67,10 @@ def carried(site: Site) -> tuple[str, ...]:
     return tuple(service for service in NAMES if site.the(service))
 
 
-def addresses(site: Site) -> dict[str, str]:
-    """uid → URL of every data source."""
-    return {uid(service): _url(service, site) for service in carried(site)}
+def addresses(site: Site, existing: Sequence[Existing] = ()) -> dict[str, str]:
+    """uid → URL of every data source that is delivered."""
+    ours = {uid(service): _url(service, site) for service in carried(site)}
+    return ours | {one.uid: _url(one.service, site) for one in mapped(site, existing)}
 
 
 def question(service: str) -> str:
@@ -45,19 +80,24 @@ def question(service: str) -> str:
     return f"/api/datasources/uid/{uid(service)}/health"
 
 
-def rendered(site: Site) -> str:
-    """The provisioning file. JSON, which is YAML; what is no longer in it is removed from Grafana."""
-    sources = [_source(service, site) for service in carried(site)]
+def rendered(site: Site, existing: Sequence[Existing] = ()) -> str:
+    """The provisioning file. JSON, which is YAML; what is no longer in it is removed from Grafana.
+
+    Grafana finds a source by its name, and does not start when that one has another uid (grafana/grafana 110740).
+    """
+    sources = [_source(service, name(service, existing), site) for service in carried(site)]
+    for one in mapped(site, existing):
+        sources.append(_source(one.service, one.name, site) | {"uid": one.uid, "isDefault": False})
     return _file({"apiVersion": 1, "prune": True, "datasources": sources})
 
 
-def provider(name: str, path: str) -> str:
+def provider(folder: str, path: str) -> str:
     """The provisioning file for a folder of dashboards, which Grafana reads again every 30 s."""
     one = {
-        "name": name,
+        "name": folder,
         "orgId": 1,
-        "folder": name,
-        "folderUid": name,
+        "folder": folder,
+        "folderUid": folder,
         "type": "file",
         "allowUiUpdates": False,
         # Every deploy is another folder behind `current`: with deletion, Grafana would delete and make each one again,
@@ -82,11 +122,11 @@ def _literal(value: Any) -> Any:
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 
-def _source(service: str, site: Site) -> dict[str, Any]:
+def _source(service: str, called: str, site: Site) -> dict[str, Any]:
     return {
-        "name": NAMES[service],
+        "name": called,
         "uid": uid(service),
-        "type": "prometheus" if service == "mimir" else service,
+        "type": kind(service),
         "access": "proxy",
         "orgId": 1,
         "url": _url(service, site),
@@ -102,7 +142,7 @@ def _url(service: str, site: Site) -> str:
 
 def _metrics(kind: str, others: set[str]) -> dict[str, Any]:
     names = EXEMPLARS if "tempo" in others else ()
-    exemplars = [{"name": name, "datasourceUid": uid("tempo")} for name in names]
+    exemplars = [{"name": label, "datasourceUid": uid("tempo")} for label in names]
     return {
         "httpMethod": "POST",
         "prometheusType": kind,
@@ -141,7 +181,7 @@ def _traces(others: set[str]) -> dict[str, Any]:
             "datasourceUid": uid("mimir"),
             "spanStartTimeShift": "-1h",
             "spanEndTimeShift": "1h",
-            "queries": [{"name": name, "query": query} for name, query in SPANS.items()],
+            "queries": [{"name": title, "query": query} for title, query in SPANS.items()],
         }
     return found
 

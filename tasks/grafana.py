@@ -6,19 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field
 
 from lgtm.checks import Answer, Bad, Check, ready
 from lgtm.component import Artifact, Component, ConfigFile, SecretFile, Unit, Volume, credential, etc
+from lgtm.made import Adopted, Made
 from lgtm.render import read, render
 from lgtm.secrets import Secret
-from lgtm.settings import PortNumber, ServiceSettings, from_env
+from lgtm.settings import Many, PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
 
-from . import datasources
+from . import datasources, grafana_people
+from . import grafana_answers as answers
 from .dashboards import models, queries_of
 
 USES = ("prometheus", "mimir", "loki", "tempo")
@@ -49,6 +51,8 @@ class GrafanaSettings(ServiceSettings):
     admin_password: Annotated[Secret, AfterValidator(_password)] = from_env("GRAFANA_ADMIN_PASSWORD")
     # Where people reach Grafana; with a path, the proxy in front takes it off.
     external_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = None
+    # Data sources that the database has of before, under a name or uid of ours: see docs/from-docker-compose.md
+    existing_sources: Many[Annotated[datasources.Existing, Field(strict=False)]] = ()
 
 
 def component(settings: GrafanaSettings, site: Site) -> Component:
@@ -68,6 +72,7 @@ def component(settings: GrafanaSettings, site: Site) -> Component:
         ports=(site.port("grafana"),),
         files=_files(settings, site),
         volumes=(Volume(DATA),),
+        adopts=tuple(f"{DATA}/{name}" for name in grafana_people.DATABASE),
         backup=tuple(f"{DATA}/{name}" for name in BACKUP),
         secrets=(SecretFile(PASSWORD, settings.admin_password),),
         after=tuple(name for name in USES if name in site.here.services),
@@ -90,7 +95,7 @@ def _files(settings: GrafanaSettings, site: Site) -> tuple[ConfigFile, ...]:
     return (
         ConfigFile("grafana.ini", main),
         ConfigFile("prepare.sh", read(__file__, "prepare.sh"), "none"),
-        ConfigFile("provisioning/datasources/datasources.yml", datasources.rendered(site)),
+        ConfigFile("provisioning/datasources/datasources.yml", datasources.rendered(site, settings.existing_sources)),
         ConfigFile("provisioning/dashboards/dashboards.yml", provider),
         # Grafana logs an error for a folder that is not there.
         *(ConfigFile(f"provisioning/{kind}/none.yml", "apiVersion: 1\n") for kind in ("alerting", "plugins")),
@@ -109,29 +114,44 @@ def dashboards() -> tuple[str, ...]:
 
 def checks(settings: GrafanaSettings, site: Site) -> list[Check]:
     health = site.url("grafana", "/api/health")
-    inside = [*_delivered(site), *_answering(site), *_queries(site)]
+    inside = [
+        *_delivered(datasources.addresses(site, settings.existing_sources), site),
+        *_answering(site),
+        *_queries(site),
+    ]
     return [
         ready("grafana", health, settings.ready_timeout),
-        Check("grafana.database", "Grafana's database is well", health, _database, f"{JOURNAL} -g database"),
+        Check("grafana.database", "Grafana's database is well", health, answers.database, f"{JOURNAL} -g database"),
         Check(
-            "grafana.anonymous", "Grafana shows nothing without a login", site.url("grafana", "/api/search"), _refused,
-            "what overrules auth.anonymous in grafana.ini? systemctl cat lgtm-grafana",
+            "grafana.anonymous", "Grafana shows nothing without a login", site.url("grafana", "/api/search"),
+            answers.refused, "what overrules auth.anonymous in grafana.ini? systemctl cat lgtm-grafana",
         ),
         # Always with the password that should be in force: Grafana locks an account after five wrong ones.
         *(replace(one, user=settings.admin_user, secret=f"grafana/{PASSWORD}") for one in inside),
     ]  # fmt: skip
 
 
-def _delivered(site: Site) -> list[Check]:
+def made(settings: GrafanaSettings, site: Site) -> list[Made]:
+    """What people make in Grafana, and must find again whatever we change."""
+    return grafana_people.made(site, settings.existing_sources, FOLDER, settings.admin_user, f"grafana/{PASSWORD}")
+
+
+def adopted(settings: GrafanaSettings, site: Site, files: Mapping[str, bytes]) -> Adopted:
+    """What becomes of a database that lies there before Grafana's first start, or after it has failed."""
+    named = {path.removeprefix(f"{DATA}/"): content for path, content in files.items()}
+    return grafana_people.adopted(site, settings.existing_sources, FOLDER, dashboards(), named)
+
+
+def _delivered(sources: Mapping[str, str], site: Site) -> list[Check]:
     """What the administrator finds when he has logged in."""
     return [
         Check(
-            "grafana.login", "The administrator's password is in force", site.url("grafana", "/api/org"), _login,
+            "grafana.login", "The administrator's password is in force", site.url("grafana", "/api/org"), answers.login,
             "systemctl restart lgtm-grafana sets it again; five wrong ones lock the account for five minutes",
         ),
         Check(
             "grafana.datasources", "Grafana has the data sources delivered", site.url("grafana", "/api/datasources"),
-            partial(_sources, wanted=datasources.addresses(site)), f"{JOURNAL} -g datasource",
+            partial(_sources, wanted=sources), f"{JOURNAL} -g datasource",
         ),
         Check(
             "grafana.dashboards", "Grafana has the dashboards delivered",
@@ -146,7 +166,7 @@ def _answering(site: Site) -> list[Check]:
     return [
         Check(
             f"grafana.asks_{service}", f"Grafana reaches {datasources.NAMES[service]}",
-            site.url("grafana", datasources.question(service)), _echo if service == "tempo" else _healthy,
+            site.url("grafana", datasources.question(service)), answers.echo if service == "tempo" else answers.healthy,
             f"from Grafana's host: curl {site.url(service, node=site.the(service))}", "peer", 60,
         )
         for service in datasources.carried(site)
@@ -175,7 +195,7 @@ def _answered(answer: Answer) -> str:
     asked = parse_qs(urlsplit(answer.url).query)
     query = next((asked[name][0] for name in ("query", "q") if name in asked), "")
     try:
-        found = _entered(answer)
+        found = answers.entered(answer)
     except Bad as finding:
         raise Bad(f"{finding} ({query})") from None
     if found.get("status", "success") != "success" or not {"data", "traces", "metrics"} & found.keys():
@@ -183,27 +203,8 @@ def _answered(answer: Answer) -> str:
     return "every one"
 
 
-def _database(answer: Answer) -> str:
-    found = answer.json()
-    if found["database"] != "ok":
-        raise Bad(f"HTTP {answer.status}, database: {found['database']}")
-    return f"version {found['version']}"
-
-
-def _refused(answer: Answer) -> str:
-    if answer.status == 200:
-        raise Bad("HTTP 200: whoever reaches Grafana can look at everything")
-    if answer.status != 401:
-        raise Bad(f"HTTP {answer.status}: {answer.body[:120]!r}")
-    return "401"
-
-
-def _login(answer: Answer) -> str:
-    return f"organisation {_entered(answer)['name']!r}"
-
-
 def _sources(answer: Answer, wanted: Mapping[str, str]) -> str:
-    found = {one["uid"]: one for one in _entered(answer)}
+    found = {one["uid"]: one for one in answers.entered(answer)}
     if missing := sorted(wanted.keys() - found.keys()):
         raise Bad(f"{', '.join(missing)} missing")
     if elsewhere := [f"{uid} asks {found[uid]['url']}" for uid in sorted(wanted) if found[uid]["url"] != wanted[uid]]:
@@ -215,7 +216,7 @@ def _sources(answer: Answer, wanted: Mapping[str, str]) -> str:
 
 
 def _dashboards(answer: Answer) -> str:
-    found = {one["uid"] for one in _entered(answer)}
+    found = {one["uid"] for one in answers.entered(answer)}
     if missing := sorted(set(dashboards()) - found):
         raise Bad(f"{', '.join(missing)} missing")
     return f"{len(dashboards())} dashboards{_and_others(found - set(dashboards()))}"
@@ -224,25 +225,3 @@ def _dashboards(answer: Answer) -> str:
 def _and_others(others: Iterable[str]) -> str:
     """What people have made in Grafana, and what was given up, is theirs to delete: it is mentioned, no more."""
     return f", and not ours: {', '.join(sorted(others))}" if others else ""
-
-
-def _healthy(answer: Answer) -> str:
-    found = _entered(answer, also=(400, 404, 500))
-    if found.get("status") != "OK":
-        raise Bad(f"HTTP {answer.status}: {found.get('message', found)}")
-    return str(found["message"])
-
-
-def _echo(answer: Answer) -> str:
-    if answer.status != 200 or answer.body.strip() != "echo":
-        raise Bad(f"HTTP {answer.status}: {answer.body[:200].strip()}")
-    return "it echoes"
-
-
-def _entered(answer: Answer, also: tuple[int, ...] = ()) -> Any:
-    """The JSON that Grafana answers to the administrator. Raises Bad when it does not let him in."""
-    if answer.status == 401:
-        raise Bad(f"HTTP 401, the password of .env is not in force: {answer.body[:120].strip()}")
-    if answer.status not in (200, *also):
-        raise Bad(f"HTTP {answer.status}: {answer.body[:200].strip()}")
-    return answer.json()

@@ -10,5 +10,9 @@ BARRIERS = (
     Barrier("tempo", "2.0", "versions before 2.0 cannot read its blocks"),
     Barrier("tempo", "3.0", "versions before 3.0 cannot read its blocks"),
     Barrier("mimir", "3.2", "queriers of 3.2 need blocks and peers that 3.1 has been at", through="3.1"),
-    Barrier("grafana", "0", "each version migrates the database; prepare.sh keeps and restores it", saved=True),
-)
+    Barrier(
+        "grafana", "0", "its database is the one that this older version left; what people made since is set aside",
+        saved=True,
+        aside="what people made since lies in /data/grafana/backup/{0}.db: docs/rollback.md says how to get at it",
+    ),
+)  # fmt: skip

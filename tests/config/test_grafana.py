@@ -27,6 +27,7 @@ APART = {"front": ("grafana", "prometheus"), "store": ("mimir", "loki", "tempo")
 # Sections and keys of conf/defaults.ini in Grafana 12; one that is not there is ignored without a word.
 KEYS = {
     "paths": {"data", "logs", "plugins", "provisioning"},
+    "database": {"wal"},
     "server": {"http_addr", "http_port", "root_url"},
     "security": {"admin_user", "admin_password", "secret_key", "disable_gravatar", "cookie_secure"},
     "auth.anonymous": {"enabled"},

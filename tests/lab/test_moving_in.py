@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
+from pathlib import Path
 
 import dotenv
+import grafana_database
 import pytest
-from harness import ROOT, Site, active, sh
+from harness import ROOT, Site, active, current, sh
 
 from lab.machines import Host
 
@@ -83,3 +86,53 @@ def test_a_database_without_its_key_is_refused_with_what_to_do(volumes: Site, ho
     sh(host, "mv /root/key /data/grafana/secret_key && systemctl reset-failed lgtm-grafana; true")
     volumes.deployed()
     assert grafana(host, "uid/theirs")["dashboard"] == DASHBOARD
+
+
+def test_a_grafana_that_loses_what_people_made_goes_back(volumes: Site, host: Host) -> None:
+    before = current(host)
+    drop_in = "/etc/systemd/system/lgtm-grafana.service.d"
+    lose = 'ExecStartPre=sed -i s/"theirs"/"others"/ /data/grafana/grafana.db'
+    sh(host, f"mkdir -p {drop_in} && printf '[Service]\\n{lose}\\n' >{drop_in}/lose.conf && systemctl daemon-reload")
+    try:
+        run = volumes.deploy(grafana_log_level="warn")
+    finally:
+        sh(host, f"rm -r {drop_in} && systemctl daemon-reload")
+        sh(host, """sed -i 's/"others"/"theirs"/' /data/grafana/grafana.db""")
+    assert run.code == 1, run.text
+    assert "The dashboards that people had are there: of 1 dashboards 1 are gone: What somebody drew" in run.text
+    assert current(host) == before
+    volumes.deployed()
+
+
+def test_a_directory_made_under_a_narrow_umask_is_mended(volumes: Site, host: Host) -> None:
+    sh(host, "chmod 700 /data")
+    assert "directory /data: mode 700 → 701: no service reaches what lies below" in volumes.dry().text
+    volumes.deployed()
+    assert sh(host, "runuser -u lgtm-grafana -- test -r /data/grafana/grafana.db && echo yes") == "yes"
+
+
+def test_a_database_with_data_sources_of_our_names_is_refused_with_the_line_to_write(
+    volumes: Site, host: Host, tmp_path: Path
+) -> None:
+    """A database in the form of Grafana's own, which no Grafana runs on yet."""
+    grafana_database.write(tmp_path / "grafana.db")
+    sh(host, "systemctl stop lgtm-grafana && cp -a /data/grafana /root/ours && rm -r /data/grafana/*")
+    put = base64.b64encode((tmp_path / "grafana.db").read_bytes()).decode()
+    host.inside("sh", "-c", f"printf '{put}' | base64 -d >/data/grafana/grafana.db")
+    try:
+        run = volumes.dry()
+        assert run.code == 3, run.text
+        line = (
+            'grafana_existing_sources = [{"name": "Prometheus", "uid": "PBFA97CFB590B2093", "service": "prometheus"}]'
+        )
+        assert f"set {line}, so that" in run.text
+        assert volumes.deploy().code == 3
+        told = volumes.dry(grafana_existing_sources=json.loads(line.partition(" = ")[2]))
+        assert told.code == 2, told.text
+        assert (
+            "grafana: finds 1 dashboards, 1 folders, 2 users, 2 data sources, 1 alert rules: all must be" in told.text
+        )
+        assert "1 dashboards came from files of another installation, and go with them: From a file" in told.text
+    finally:
+        sh(host, "rm -rf /data/grafana && cp -a /root/ours /data/grafana && rm -r /root/ours")
+    volumes.deployed()

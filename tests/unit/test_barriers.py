@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lgtm.barriers import Barrier, crossed, findings, number, periods
+from lgtm.barriers import Barrier, crossed, findings, number, periods, set_aside
 from lgtm.plugins import barriers
 
 OURS = barriers()
@@ -51,7 +51,7 @@ def test_a_step_without_a_way_back_needs_a_word(service: str, old: str, new: str
         ("tempo", "3.0.3", "3.0.1"),
         ("mimir", "3.0.2", "2.11.0"),
         ("mimir", "3.1.2", "3.2.1"),
-        ("grafana", "12.4.2", "11.6.16"),
+        ("grafana", "11.6.16", "12.4.2"),
         ("loki", "3.7.8", "3.4.2"),
     ],
 )
@@ -87,3 +87,17 @@ def test_a_schema_period_that_has_begun_is_not_left() -> None:
     [sentence] = periods([first, second], [first], "2027-01-01")
     assert sentence.startswith("loki: logs are written with the schema period of 2027-01-01 (tsdb v14)")
     assert periods([first], [first, second], "2030-01-01") == []
+
+
+def test_a_way_back_that_sets_aside_what_people_made_needs_a_word_and_says_where_it_is() -> None:
+    [sentence] = step("grafana", "12.4.2", "11.6.16")
+    assert sentence == (
+        "grafana 12.4.2 → 11.6.16: its database is the one that this older version left; what people made since is set "
+        "aside; say --data oneway=grafana if that is what you want"
+    )
+    assert step("grafana", "12.4.2", "11.6.16", oneway=("grafana",)) == []
+    assert crossed({"grafana": "11.6.16"}, {"grafana": "12.4.2"}, OURS) == set()  # a switch that fails takes it back
+    [said] = set_aside({"grafana": "12.4.2"}, {"grafana": "11.6.16"}, OURS)
+    assert "grafana 11.6.16 goes on with what it had" in said and "/data/grafana/backup/12.4.2.db" in said
+    assert set_aside({"grafana": "11.6.16"}, {"grafana": "12.4.2"}, OURS) == []
+    assert set_aside({}, {"grafana": "12.4.2"}, OURS) == set_aside({"tempo": "2.6.1"}, {"tempo": "2.5.0"}, OURS) == []

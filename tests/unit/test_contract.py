@@ -15,6 +15,7 @@ TOUCHES_PYINFRA = {
     "inventory",
     "remote",
     "operations",
+    "people",
     "verification",
     "checklist",
     "data",

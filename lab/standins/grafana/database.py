@@ -32,6 +32,11 @@ class Database:
         self._write()
 
     @property
+    def user(self) -> str:
+        """The administrator's name."""
+        return str(self.content["user"])
+
+    @property
     def dashboards(self) -> dict[str, Any]:
         """uid → model of the dashboards that are not provisioned."""
         return dict(self.content.get("dashboards", {}))

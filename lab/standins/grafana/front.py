@@ -47,6 +47,7 @@ class Handler(Quiet):
         path = urlsplit(self.path).path
         pages = {"/": self.page, "/login": self.page, "/api/health": self.health, "/metrics": self.metrics}
         pages |= {"/api/org": self.org, "/api/search": self.search, "/api/datasources": self.list_sources}
+        pages |= {"/api/users": self.users, "/api/v1/provisioning/alert-rules": self.rules}
         if path not in OPEN and not self.admitted():
             self.answer(401, {"message": "Invalid username or password", "messageId": "password-auth.failed"})
         elif path.startswith(PROXY):
@@ -84,13 +85,22 @@ class Handler(Quiet):
     def org(self) -> None:
         self.answer(200, {"id": 1, "name": "Main Org."})
 
+    def users(self) -> None:
+        self.answer(200, [{"login": self.server.database.user}])
+
+    def rules(self) -> None:
+        self.answer(200, [])
+
     def search(self) -> None:
-        """List the dashboards; the real one can look for more than that."""
-        if urlsplit(self.path).query not in ("", "type=dash-db"):
-            self.answer(501, {"message": "the stand-in looks for nothing but type=dash-db"})
-        else:
-            found = self.server.dashboards.current().values()
-            self.answer(200, [{"type": "dash-db", **told(one)} for one in found])
+        """List the dashboards, provisioned and people's own; the real one can look for more than that."""
+        kind = urlsplit(self.path).query.removesuffix("&limit=5000")
+        if kind not in ("", "type=dash-db", "type=dash-folder"):
+            self.answer(501, {"message": "the stand-in looks for nothing but type=dash-db and type=dash-folder"})
+            return
+        found = [{"type": "dash-db", **told(one)} for one in self.server.dashboards.current().values()]
+        own = [{"type": "dash-db", "uid": uid, "title": model.get("title", "")}
+               for uid, model in self.server.database.dashboards.items()]  # fmt: skip
+        self.answer(200, [] if kind == "type=dash-folder" else found + own)
 
     def dashboard(self, uid: str) -> None:
         found, own = self.server.dashboards.current().get(uid), self.server.database.dashboards.get(uid)

@@ -1,0 +1,186 @@
+"""What people have in Grafana: listed over its API, or read from a database that another installation has left."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lgtm.checks import Answer, Bad
+from lgtm.made import Adopted, Made, Names
+from lgtm.site import Site
+
+from . import datasources
+from .datasources import Existing
+
+DATABASE = ("grafana.db", "grafana.db-wal")
+DASHBOARDS, FOLDERS, USERS, SOURCES, RULES = (
+    f"grafana.kept_{kind}" for kind in ("dashboards", "folders", "users", "sources", "rules")
+)
+# In organisation 1, which is the one we provision; the newest form first: a table or column that a version does not
+# have is passed over. From 12 on dashboards and folders are resources, and what came before stays behind in its tables.
+RESOURCES = (
+    "SELECT name, json_extract(value, '$.spec.title') FROM resource WHERE namespace = 'default' AND resource = '{}'"
+    """ AND json_extract(value, '$.metadata.annotations."grafana.app/managedBy"') IS NULL"""
+)
+THEIRS = "WHERE org_id = 1 AND id NOT IN (SELECT dashboard_id FROM dashboard_provisioning)"
+QUERIES = {
+    DASHBOARDS: (
+        RESOURCES.format("dashboards"),
+        f"SELECT uid, title FROM dashboard {THEIRS} AND NOT is_folder AND deleted IS NULL",
+        f"SELECT uid, title FROM dashboard {THEIRS} AND NOT is_folder",
+    ),
+    FOLDERS: (
+        RESOURCES.format("folders"),
+        f"SELECT uid, title FROM dashboard {THEIRS} AND is_folder AND deleted IS NULL",
+        f"SELECT uid, title FROM dashboard {THEIRS} AND is_folder",
+    ),
+    USERS: (
+        "SELECT login, login FROM user WHERE NOT coalesce(is_service_account, 0)",
+        "SELECT login, login FROM user",
+    ),
+    SOURCES: ("SELECT uid, name FROM data_source WHERE org_id = 1",),
+    RULES: ("SELECT uid, title FROM alert_rule WHERE org_id = 1",),
+}
+FROM_FILES = (
+    "SELECT d.uid, d.title FROM dashboard d JOIN dashboard_provisioning p ON p.dashboard_id = d.id WHERE p.name <> '{}'"
+)
+PRUNABLE = "SELECT uid, name FROM data_source WHERE org_id = 1 AND is_prunable"
+TYPES = "SELECT uid, type FROM data_source WHERE org_id = 1"
+
+
+def made(site: Site, existing: Sequence[Existing], folder: str, user: str, secret: str) -> list[Made]:
+    """Every kind of things that people make in Grafana; what lies in our own `folder` is not theirs."""
+    ask = partial(Made, user=user, secret=secret)
+    ours = {datasources.uid(service) for service in datasources.NAMES}
+    return [
+        ask(DASHBOARDS, "dashboards", site.url("grafana", "/api/search?type=dash-db&limit=5000"),
+            lambda answer: _listed(answer, "uid", "title", lambda one: one.get("folderUid") != folder)),
+        ask(FOLDERS, "folders", site.url("grafana", "/api/search?type=dash-folder&limit=5000"),
+            lambda answer: _listed(answer, "uid", "title", lambda one: one["uid"] != folder)),
+        ask(USERS, "users", site.url("grafana", "/api/users?perpage=5000"),
+            lambda answer: _listed(answer, "login", "login")),
+        ask(SOURCES, "data sources", site.url("grafana", "/api/datasources"),
+            lambda answer: _listed(answer, "uid", "name", lambda one: one["uid"] not in ours),
+            lambda answer: _clashes(site, existing, [_listed_source(one) for one in answer.json()])),
+        ask(RULES, "alert rules", site.url("grafana", "/api/v1/provisioning/alert-rules"),
+            lambda answer: _listed(answer, "uid", "title")),
+    ]  # fmt: skip
+
+
+def _listed(answer: Answer, key: str, title: str, theirs: Callable[[Any], bool] = lambda one: True) -> Names:
+    """id → title, of a list of Grafana's API. Raises Bad for anything else."""
+    found = answer.json()
+    if answer.status != 200 or not isinstance(found, list):
+        raise Bad(f"HTTP {answer.status}: {found.get('message', found) if isinstance(found, dict) else found}")
+    return {str(one[key]): str(one[title]) for one in found if theirs(one)}
+
+
+def _listed_source(one: Mapping[str, Any]) -> Source:
+    return Source(str(one["uid"]), str(one["name"]), str(one["type"]), goes=False)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data source of the database. `goes`: Grafana removes it at the next start, since no file names it."""
+
+    uid: str
+    name: str
+    type: str
+    goes: bool
+
+
+def adopted(
+    site: Site, existing: Sequence[Existing], folder: str, dashboards: Sequence[str], files: Mapping[str, bytes]
+) -> Adopted:
+    """What becomes of a database that lies where ours will be; `files` is name → content, without the directory.
+
+    `folder` and `dashboards` are ours.
+    """
+    if not files.get(DATABASE[0]):
+        return Adopted()
+    try:
+        with _opened(files) as database:
+            names = {kind: _first(database, queries) for kind, queries in QUERIES.items()}
+            sources = _sources(database, names[SOURCES])
+            from_files = _first(database, (FROM_FILES.format(folder),))
+    except sqlite3.DatabaseError as error:  # perhaps Grafana is writing it as it starts and ends
+        return Adopted(
+            notes=(f"{DATABASE[0]} cannot be read ({error}); should something get lost, nobody would notice",)
+        )
+    taken = [
+        f"the dashboard {title!r} has the uid {uid}, which is that of one of ours; give it another one"
+        for uid, title in sorted(names[DASHBOARDS].items())
+        if uid in dashboards
+    ]
+    counts = [f"{len(names[kind.id])} {kind.title}" for kind in made(site, existing, folder, "", "")]
+    return Adopted(
+        (*taken, *_clashes(site, existing, sources)),
+        (f"finds {', '.join(counts)}: all must be there afterwards", *_leaving(from_files)),
+        names,
+    )
+
+
+def _leaving(from_files: Names) -> Iterator[str]:
+    """Grafana deletes what it has from files that nobody names any more."""
+    if from_files:
+        some = ", ".join(sorted(from_files.values())[:5])
+        yield f"{len(from_files)} dashboards came from files of another installation, and go with them: {some}"
+
+
+def _clashes(site: Site, existing: Sequence[Existing], sources: Sequence[Source]) -> Iterator[str]:
+    """One sentence for all data sources that have a name or uid of ours and of which no setting says so."""
+    said = {(one.name, one.uid) for one in existing}
+    wanted = {datasources.NAMES[service]: datasources.uid(service) for service in datasources.carried(site)}
+    unsaid = [one for one in sources if (one.name, one.uid) not in said and wanted.get(one.name) != one.uid]
+    clashing = [one for one in unsaid if one.name in wanted or one.uid in wanted.values() or one.goes]
+    if clashing:
+        lines = json.dumps([_proposed(site, one) for one in [*_said(existing), *clashing]])
+        names = ", ".join(f"{one.name!r} ({one.uid})" for one in clashing)
+        yield (
+            f"its database has the data sources {names}, which Grafana cannot keep beside ours as they are; set "
+            f"grafana_existing_sources = {lines}, so that dashboards which use them are answered by the service named"
+        )
+
+
+def _said(existing: Sequence[Existing]) -> list[Source]:
+    return [Source(one.uid, one.name, datasources.kind(one.service), False) for one in existing]
+
+
+def _proposed(site: Site, one: Source) -> dict[str, str]:
+    """The setting's value for it: answered by the service of its name, or else by the first one of its type."""
+    able = [service for service in datasources.carried(site) if datasources.kind(service) == one.type]
+    called = [service for service in able if datasources.NAMES[service].lower() in one.name.lower()]
+    return {"name": one.name, "uid": one.uid, "service": next(iter(called + able), "")}
+
+
+@contextmanager
+def _opened(files: Mapping[str, bytes]) -> Iterator[sqlite3.Connection]:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in DATABASE:
+            if name in files:
+                (Path(folder) / name).write_bytes(files[name])
+        with closing(sqlite3.connect(Path(folder) / DATABASE[0])) as database:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            yield database
+
+
+def _first(database: sqlite3.Connection, queries: Sequence[str]) -> Names:
+    """What the first query finds that this version of the database understands; a table of resources may be unused."""
+    for query in queries:
+        with suppress(sqlite3.OperationalError):  # no such table or column
+            found = {str(key): str(title) for key, title in database.execute(query)}
+            if found or "FROM resource" not in query:
+                return found
+    return {}
+
+
+def _sources(database: sqlite3.Connection, names: Names) -> list[Source]:
+    goes, types = _first(database, (PRUNABLE,)), _first(database, (TYPES,))
+    return [Source(uid, name, types.get(uid, ""), uid in goes) for uid, name in names.items()]
