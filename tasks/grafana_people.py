@@ -49,7 +49,10 @@ QUERIES = {
     RULES: ("SELECT uid, title FROM alert_rule WHERE org_id = 1",),
 }
 FROM_FILES = (
-    "SELECT d.uid, d.title FROM dashboard d JOIN dashboard_provisioning p ON p.dashboard_id = d.id WHERE p.name <> '{}'"
+    RESOURCES.format("dashboards").replace("IS NULL", "IS NOT NULL")
+    + """ AND json_extract(value, '$.metadata.annotations."grafana.app/managerId"') <> '{0}'""",
+    "SELECT uid, title FROM dashboard WHERE id IN"
+    " (SELECT dashboard_id FROM dashboard_provisioning WHERE name <> '{0}')",
 )
 PRUNABLE = "SELECT uid, name FROM data_source WHERE org_id = 1 AND is_prunable"
 TYPES = "SELECT uid, type FROM data_source WHERE org_id = 1"
@@ -109,7 +112,7 @@ def adopted(
         with _opened(files) as database:
             names = {kind: _first(database, queries) for kind, queries in QUERIES.items()}
             sources = _sources(database, names[SOURCES])
-            from_files = _first(database, (FROM_FILES.format(folder),))
+            from_files = _first(database, [query.format(folder) for query in FROM_FILES])
     except sqlite3.DatabaseError as error:  # perhaps Grafana is writing it as it starts and ends
         return Adopted(
             notes=(f"{DATABASE[0]} cannot be read ({error}); should something get lost, nobody would notice",)

@@ -64,8 +64,13 @@ def test_what_people_have_is_read_from_the_database(tmp_path: Path) -> None:
 
 
 def test_of_a_newer_database_the_resources_count_and_not_what_stayed_behind(tmp_path: Path) -> None:
-    managed = {"annotations": {"grafana.app/managedBy": "classic-file-provisioning"}}
-    rows = {"new": {"spec": {"title": "Newer"}}, "file": {"metadata": managed, "spec": {"title": "From a file"}}}
+    by = {"grafana.app/managedBy": "classic-file-provisioning", "grafana.app/managerId": "default"}
+    ours = by | {"grafana.app/managerId": "pyinfra-lgtm"}
+    rows = {
+        "new": {"spec": {"title": "Newer"}},
+        "file": {"metadata": {"annotations": by}, "spec": {"title": "From their file"}},
+        "ours": {"metadata": {"annotations": ours}, "spec": {"title": "From our file"}},
+    }
     more = grafana_database.UNIFIED
     for name, value in rows.items():
         where = "'dashboard.grafana.app', 'dashboards', 'default'"
@@ -73,6 +78,9 @@ def test_of_a_newer_database_the_resources_count_and_not_what_stayed_behind(tmp_
     grafana_database.write(tmp_path / "grafana.db", more=more)
     assert adopted(tmp_path).made[f"{KEPT}dashboards"] == {"new": "Newer"}
     assert adopted(tmp_path).made[f"{KEPT}folders"] == {"folder": "Sales"}
+    assert adopted(tmp_path).notes[1] == (
+        "1 dashboards came from files of another installation, and go with them: From their file"
+    )
 
 
 def test_data_sources_that_clash_are_refused_with_the_line_to_write(tmp_path: Path) -> None:
