@@ -207,7 +207,7 @@ def main(arguments: list[str], path: Path = PATH) -> int:
 
 def _record(path: Path, *row: str) -> int:
     lock, text, needed = Lock.load(path), in_force(path).read_text(), used(path.parent)
-    said, lacking, idle = [], [], []
+    said, lacking, idle = list[str](), list[str](), list[str]()  # idle: lacking, and no host here needs it
     rows = [(p.name, v) for p in lock.pins.values() for v, sums in p.versions.items() if len(sums) < len(ARCHES)]
     for name, version in [(row[0], row[1])] if row else rows:
         pin = lock.pin(name)

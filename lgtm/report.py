@@ -35,6 +35,11 @@ def nothing(host: str, why: str) -> None:
     _say(f"[{click.style(host, bold=True)}] nothing to do: {why}")
 
 
+def planned_anew(host: str) -> None:
+    """Say that a host is no longer as it was when its plan was made, and that this makes no difference."""
+    _say(f"[{click.style(host, bold=True)}] changed since the plan was made; planned anew, with the same steps")
+
+
 def step(host: str, history: History, target: Kept) -> None:
     """Print what going back to a generation means."""
     now = history.kept.get(history.current or "")

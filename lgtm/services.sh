@@ -22,11 +22,12 @@ sums() { # service, restart-file|reload-file: digests of those files as they are
 	card "$1" "$2" | (cd "$root/current/" && xargs -r -d '\n' sha256sum)
 }
 
+# Each note is whole whenever somebody reads it: what crashes again and again writes them again and again.
 started() {
 	mkdir -p "$run"
-	sums "$1" restart-file >"$run/$1.started"
-	sums "$1" reload-file >"$run/$1.loaded"
-	card "$1" drain >"$run/$1.drain"
+	sums "$1" restart-file >"$run/$1.started.new" && mv "$run/$1.started.new" "$run/$1.started"
+	sums "$1" reload-file >"$run/$1.loaded.new" && mv "$run/$1.loaded.new" "$run/$1.loaded"
+	card "$1" drain >"$run/$1.drain.new" && mv "$run/$1.drain.new" "$run/$1.drain"
 }
 
 stale_secret() { # a credential is a copy made at start: is any older than the secret it was made from?

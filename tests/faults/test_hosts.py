@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 import pytest
 from faults import FULL, deploying, heals, killed_at, switching, until, whole
@@ -174,6 +176,38 @@ def test_what_becomes_ill_by_a_deploy_takes_it_back(converged: Site, host: Host,
     assert run.code == 1, run.text
     assert "went back to the generation before: node_exporter is ready: " in run.text, run.text
     back(host, old)
+
+
+@contextlib.contextmanager
+def before_the_lock(site: Site, host: Host, change: str, **data: object) -> Iterator[str]:
+    """What a deploy says whose host is changed after its plan was made, and before it has the lock."""
+    sh(host, "systemd-run --quiet --collect --unit=holds flock /run/lgtm/mutex sleep 200")
+    try:
+        with deploying(site, **data) as controller:
+            assert until(lambda: bool(sh(host, "pgrep -x -f 'flock 9' || true")), 60)
+            sh(host, change)
+            sh(host, "systemctl stop holds")
+            said, _ = controller.communicate(timeout=240)
+            yield f"{said}exit={controller.returncode}"
+    finally:
+        sh(host, "systemctl stop holds 2>/dev/null || true")
+
+
+def test_a_change_since_the_plan_that_makes_no_difference_stops_nothing(converged: Site, host: Host, old: str) -> None:
+    with before_the_lock(converged, host, "chmod 600 /opt/lgtm/current/manifest.json", **CHANGE) as said:
+        assert "changed since the plan was made; planned anew, with the same steps" in said and "exit=0" in said, said
+    assert current(host) != old
+    whole(host)
+
+
+def test_a_change_since_the_plan_that_makes_a_difference_is_told_and_nothing_is_written(
+    converged: Site, host: Host, old: str
+) -> None:
+    with before_the_lock(converged, host, "chown root /data/prometheus", **CHANGE) as said:
+        assert "so has what is to be done there; nothing was written, run again" in said and "exit=1" in said, said
+        assert "to do as well: volume /data/prometheus" in said, said
+    assert current(host) == old and sh(host, "stat -c %U /data/prometheus") == "root"
+    assert sh(host, "test -e /run/lgtm/lock || echo free") == "free"
 
 
 def test_a_service_that_crashes_again_and_again_is_mended(converged: Site, host: Host, old: str) -> None:
