@@ -107,15 +107,15 @@ def diagnose(here: Site, run: RunSettings, host: Host, others: Sequence[Host]) -
 
 
 def _journals(here: Site, hosts: Sequence[Host], finding: Finding) -> list[str]:
-    """The last words of the service that is to blame, or of all that might be: the evidence."""
+    """What the service that is to blame says of its failure, or all that might be: the evidence, the cause first."""
     cause, found = finding.cause, []
     for host in hosts:
         services = [cause.service] if cause else finding.problem.services
         carried = [one for one in services if host.name in {node.name for node in here.carrying(one)}]
         asked = carried if cause is None or cause.host == host.name else []
-        answers = verification.put(host, [verification.Question(f"journal://lgtm-{one}") for one in asked])
+        answers = verification.put(host, [verification.Question(f"why://{one}") for one in asked])
         for service, answer in zip(asked, answers, strict=True):
-            found += [f"{host.name}, {service}: {line}" for line in answer.body.splitlines()[-5:]]
+            found += [f"{host.name}, {service}: {line}" for line in answer.body.splitlines()[:6]]
     return found
 
 

@@ -50,7 +50,67 @@ owes_restart() {
 
 owes_reload() { [ "$(sums "$1" reload-file)" != "$(cat "$run/$1.loaded" 2>/dev/null)" ]; }
 
-journal() { journalctl --no-pager --output=cat --unit="lgtm-$1.service" --since="@$began" 2>/dev/null | tail -n 25 >&2; }
+# How the line begins, or what it has in it, with which a program says why it ends: Go, logfmt, JSON, the linker, Python.
+panics='^(panic|fatal error|SIG[A-Z]+): '
+errors='(level|lvl)="?(error|eror|fatal|panic|dpanic|crit)|"level": ?"(error|fatal|panic)"|error while loading shared '
+errors="$errors"'|^(fatal|error|failed|invalid|cannot|could not|unknown|flag provided)|^[a-z_./-]+: (fatal|error): '
+errors="$errors"'|error (loading|parsing|running)|^[a-z_.]*(Error|Exception): |^[EF][0-9]{4} '
+farewells='^(fatal|error): ' # what a program says of its error in the end
+ends='exited|failed|killed|timed out|asserts|unable to|denied' # what systemd says of a unit that ended, or never began
+
+# Each reads the journal of one start, and prints lines of it.
+panicked() { sed -n -E "/$panics/{p;n;/^\[signal /p;q}"; }
+first_error() { # and up to three lines that belong to it, since they are indented
+	sed -n -E -e "/$errors/I{p" -e ':more' -e 'n;/^[[:space:]]/{p' -e 'b more' -e '};q}' | head -n 4
+}
+last_error() { grep -i -E "$errors" | { text=$(cat) && printf '%s\n' "$text" | grep -i -E "$farewells" || printf '%s\n' "$text"; } | tail -n 1; }
+of_systemd() { # service
+	grep -i -E -e "^lgtm-$1.service: .*($ends)" -e "^(Assertion|Dependency) failed for " | sed "s/^lgtm-$1.service: //" |
+		grep -v -e "^Failed with result '\(exit-code\|signal\|core-dump\)'" -e '^Scheduled' | sort -u |
+		sed -e 's|status=31/SYS.*|& (a system call that the unit forbids, see SystemCallFilter)|' \
+			-e 's|OOM killer.*|& (it needs more memory than the host or its memory_max gives it)|' -e 's/^/systemd: /'
+}
+of_program() { grep -v -e "^lgtm-$1.service: " -e "^[A-Z][a-z ]* lgtm-$1.service" -e "^[A-Z][a-z ]* pyinfra-lgtm: $1"; }
+shortened() { LC_ALL=C.UTF-8 sed -E 's/^(.{220}).*(.{220})$/\1 … \2/'; } # the cause stands at either end of a long line
+
+reasons() { # service; standard input is the journal of one start: why it ended, the cause first
+	all=$(cat)
+	own=$(printf '%s\n' "$all" | of_program "$1")
+	ended=$(printf '%s\n' "$all" | of_systemd "$1")
+	died=$(printf '%s\n' "$own" | panicked)
+	if [ -z "$died" ]; then
+		died=$(printf '%s\n' "$own" | first_error)
+		last=$(printf '%s\n' "$own" | last_error)
+		case "$died" in "$last"*) ;; *) died="$died
+$last" ;; esac
+		case "$ended" in
+		*"
+"* | *code=killed* | *code=dumped* | *failed*) died="$ended
+$died" ended='' ;; # it did not end by itself, so its own errors come second
+		*) [ "$died" ] || died=$(printf '%s\n' "$own" | tail -n 3) ;;
+		esac
+	fi
+	printf '%s\n%s\n' "$died" "$ended" | grep . | shortened
+}
+
+why() { # service, since when (for journalctl; empty: of late): why its last start failed, the cause first
+	id=$(property "$1" InvocationID) since=--since=$2 ended_since=--since=$2
+	[ "$2" ] || since=--lines=200 ended_since=--since=-5min
+	if [ "$(property "$1" NRestarts)" != 0 ]; then # it may have begun anew by now: the last start that came to its end
+		failed=d9b373ed55a64feb8242e02dbe79a49c # of systemd's message "Failed with result"
+		ended=$(journalctl -q "$ended_since" --unit="lgtm-$1.service" --output=json MESSAGE_ID=$failed 2>/dev/null |
+			tail -n 1 | sed -n 's/.*"INVOCATION_ID" *: *"\([0-9a-f]*\)".*/\1/p')
+		id=${ended:-$id}
+	fi
+	found=$(journalctl -q "$since" --output=cat "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" 2>/dev/null | tail -n 1000)
+	[ "$found" ] || found=$(journalctl -q "$since" --output=cat --unit="lgtm-$1.service" 2>/dev/null | tail -n 1000)
+	printf '%s\n' "$found" | reasons "$1"
+}
+
+journal() { # service: why it failed in this switch, and where the rest is to be read
+	why "$1" "@$began" >&2
+	fail "all of it: journalctl -u lgtm-$1 --since=@$began"
+}
 
 await() { # service: until its readiness endpoint answers 200; a crash loop ends the wait
 	card "$1" ready | while read -r seconds url; do
@@ -58,12 +118,12 @@ await() { # service: until its readiness endpoint answers 200; a crash loop ends
 		[ -z "$deadline" ] || [ "$until" -le "$deadline" ] || until=$deadline
 		while ! curl --silent --fail --output /dev/null --max-time 2 "$url"; do
 			if [ "$(property "$1" NRestarts)" -ge 2 ]; then
-				fail "$1 starts and ends again and again; its last words:"
+				fail "$1 starts and ends again and again:"
 				journal "$1"
 				exit 1
 			fi
 			if [ "$(date +%s)" -ge "$until" ]; then
-				fail "$1 was not ready in time, $seconds s or what was left of all ($url); its last words:"
+				fail "$1 was not ready in time, $seconds s or what was left of all ($url):"
 				journal "$1"
 				exit 1
 			fi
@@ -90,7 +150,7 @@ reload() { # service: confirmed by its own metrics, since a signal tells nothing
 				break
 			fi
 			if { [ "$signal" != - ] && [ "$good$was" = 01 ] && [ -n "$line" ]; } || [ "$(date +%s)" -ge "$until" ]; then
-				fail "$1 did not take its new configuration ($success is not 1, or nothing was loaded); its last words:"
+				fail "$1 did not take its new configuration ($success is not 1, or nothing was loaded):"
 				journal "$1"
 				exit 1
 			fi
@@ -118,7 +178,7 @@ restart() { # service: stopped, if it is not yet, started and awaited
 	systemctl stop "lgtm-$1.service"
 	systemctl reset-failed "lgtm-$1.service" 2>/dev/null
 	if ! systemctl start "lgtm-$1.service"; then
-		fail "$1 did not start; its last words:"
+		fail "$1 did not start:"
 		journal "$1"
 		return 1
 	fi

@@ -14,17 +14,18 @@ from lab.machines import Host
 
 FULL_ONLY = pytest.mark.skipif(not FULL, reason="waits for a whole window; make faults")
 GENERATIONS = "/opt/lgtm/generations"
-# For as long as a switch is under way, node_exporter starts as something that answers nothing.
-MUTE = """
+# For as long as a switch is under way, node_exporter starts as something else.
+INSTEAD = """
 folder=/run/systemd/system/lgtm-node_exporter.service.d
 command=$(sed -n 's/^ExecStart=//p' /opt/lgtm/current/units/lgtm-node_exporter.service)
 mkdir -p $folder
 cat >$folder/mute.conf <<EOF
 [Service]
 ExecStart=
-ExecStart=/bin/sh -c 'if [ -e /opt/lgtm/pending ]; then exec sleep 600; fi; exec $command'
+ExecStart=/bin/sh -c 'if [ -e /opt/lgtm/pending ]; then WHAT; fi; exec $command'
 EOF
 """
+MUTE = INSTEAD.replace("WHAT", "exec sleep 600")  # it answers nothing
 UNMUTE = "rm -r /run/systemd/system/lgtm-node_exporter.service.d && systemctl daemon-reload"
 CHANGE = {"node_exporter_log_level": "debug"}
 
@@ -64,8 +65,38 @@ def test_a_reboot_within_the_window(converged: Site, host: Host, old: str) -> No
 def test_a_binary_that_exits_at_once(converged: Site, host: Host, old: str) -> None:
     run = converged.deploy(node_exporter_log_level="loud")
     assert run.code == 1, run.text
-    assert "node_exporter starts and ends again and again; its last words:" in run.text
+    said = run.text.partition("node_exporter starts and ends again and again:\n")[2].splitlines()
+    assert "level" in said[0] and "loud" in said[0] and "Main process exited, code=exited" in said[1], run.text
+    assert "all of it: journalctl -u lgtm-node_exporter --since=@" in said[2], run.text
     assert f"reverted to {old} (activation failed)" in run.text
+    back(host, old)
+
+
+DEATHS = {
+    "echo level=error msg=first; echo panic: not permitted; seq -f goroutine_%%g 60; exit 2": (
+        "panic: not permitted", "systemd: Main process exited, code=exited, status=2/",
+    ),
+    "echo level=info msg=hello; kill -SYS \\$\\$\\$\\$": (
+        "systemd: Main process exited, code=killed, status=31/SYS (a system call that the unit forbids",
+        "all of it: ",
+    ),
+    "exec /opt/lgtm/current/manifest.json": (
+        "Permission denied", "systemd: Main process exited, code=exited, status=126/",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_what_a_failing_start_says_begins_with_its_cause(converged: Site, host: Host, old: str, death: str) -> None:
+    sh(host, INSTEAD.replace("WHAT", death))
+    try:
+        run = converged.deploy(**CHANGE)
+    finally:
+        sh(host, UNMUTE)
+    said = run.text.partition("node_exporter starts and ends again and again:\n")[2].splitlines()
+    assert run.code == 1 and len(said) > 2, run.text
+    for words, line in zip(DEATHS[death], said, strict=False):
+        assert words in line, run.text
     back(host, old)
 
 
@@ -76,9 +107,7 @@ def test_a_service_that_never_becomes_ready(converged: Site, host: Host, old: st
     finally:
         sh(host, UNMUTE)
     assert run.code == 1, run.text
-    assert re.search(r"node_exporter was not ready in time, 3 s .*http://127.0.0.1:9100/.*its last words:", run.text), (
-        run.text
-    )
+    assert re.search(r"node_exporter was not ready in time, 3 s .*http://127.0.0.1:9100/", run.text), run.text
     assert f"reverted to {old}" in run.text
     back(host, old)
 
