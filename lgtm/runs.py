@@ -119,6 +119,8 @@ def repair(host: Host) -> None:
     """Mend owners and modes of one host's data, and nothing else."""
     here, run = begin(host)
     view = checklist.viewed(here, run, host)
+    if checklist.absent(view, host, Exit.FAILED):
+        return
     anew = partial(_repairs, view)
     plan = anew(view.found)
     report.plan(plan, "owners and modes are as they should be")
