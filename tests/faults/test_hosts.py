@@ -56,7 +56,7 @@ def test_a_reboot_within_the_window(converged: Site, host: Host, old: str) -> No
     assert current(host) != old
     host.reboot()
     ready = "curl -sf 127.0.0.1:9090/-/ready && curl -sf 127.0.0.1:9100/"
-    sh(host, f"for i in $(seq 100); do {ready} >/dev/null && break; sleep 0.2; done; true")
+    sh(host, f"for i in $(seq 300); do {ready} >/dev/null && break; sleep 0.2; done; true")
     back(host, old)
     assert "the host was rebooted before the switch was committed" in sh(host, "tail -n 1 /opt/lgtm/log")
     heals(converged, host, old, **CHANGE)
