@@ -56,21 +56,33 @@ errors='(level|lvl)="?(error|eror|fatal|panic|dpanic|crit)|"level": ?"(error|fat
 errors="$errors"'|^(fatal|error|failed|invalid|cannot|could not|unknown|flag provided)|^[a-z_./-]+: (fatal|error): '
 errors="$errors"'|error (loading|parsing|running)|^[a-z_.]*(Error|Exception): |^[EF][0-9]{4} '
 farewells='^(fatal|error): ' # what a program says of its error in the end
-ends='exited|failed|killed|timed out|asserts|unable to|denied' # what systemd says of a unit that ended, or never began
+ends='exited|deactivated|failed|killed|timed out|asserts|unable to|denied' # what systemd says of a unit that ended, or never began
+
+newline='
+'
 
 # Each reads the journal of one start, and prints lines of it.
 panicked() { sed -n -E "/$panics/{p;n;/^\[signal /p;q}"; }
-first_error() { # and up to three lines that belong to it, since they are indented
-	sed -n -E -e "/$errors/I{p" -e ':more' -e 'n;/^[[:space:]]/{p' -e 'b more' -e '};q}' | head -n 4
+first() { # pattern: the first such line, and up to three that belong to it, since they are indented
+	sed -n -E -e "/$1/I{p" -e ':more' -e 'n;/^[[:space:]]/{p' -e 'b more' -e '};q}' | head -n 4
 }
-last_error() { grep -i -E "$errors" | { text=$(cat) && printf '%s\n' "$text" | grep -i -E "$farewells" || printf '%s\n' "$text"; } | tail -n 1; }
+# A program that says goodbye with its error knows it best: what it logged before may be about other things. The last
+# thing it logged comes second.
+erred() {
+	text=$(cat)
+	cause=$(printf '%s\n' "$text" | first "$farewells")
+	[ "$cause" ] && skipped="$farewells" || skipped='^$' cause=${cause:-$(printf '%s\n' "$text" | first "$errors")}
+	last=$(printf '%s\n' "$text" | grep -a -i -E "$errors" | grep -a -v -i -E "$skipped" | tail -n 1)
+	printf '%s\n' "$cause"
+	case "$cause" in "$last"*) ;; *) printf '%s\n' "$last" ;; esac
+}
 of_systemd() { # service
-	grep -i -E -e "^lgtm-$1.service: .*($ends)" -e "^(Assertion|Dependency) failed for " | sed "s/^lgtm-$1.service: //" |
-		grep -v -e "^Failed with result '\(exit-code\|signal\|core-dump\)'" -e '^Scheduled' | sort -u |
+	grep -a -i -E -e "^lgtm-$1.service: .*($ends)" -e "^(Assertion|Dependency) failed for " | sed "s/^lgtm-$1.service: //" |
+		grep -a -v -e "^Failed with result '\(exit-code\|signal\|core-dump\)'" -e '^Scheduled' | sort -u |
 		sed -e 's|status=31/SYS.*|& (a system call that the unit forbids, see SystemCallFilter)|' \
 			-e 's|OOM killer.*|& (it needs more memory than the host or its memory_max gives it)|' -e 's/^/systemd: /'
 }
-of_program() { grep -v -e "^lgtm-$1.service: " -e "^[A-Z][a-z ]* lgtm-$1.service" -e "^[A-Z][a-z ]* pyinfra-lgtm: $1"; }
+of_program() { grep -a -v -e "^lgtm-$1.service: " -e "^[A-Z][a-z ]* lgtm-$1.service" -e "^[A-Z][a-z ]* pyinfra-lgtm: $1"; }
 shortened() { LC_ALL=C.UTF-8 sed -E 's/^(.{220}).*(.{220})$/\1 … \2/'; } # the cause stands at either end of a long line
 
 reasons() { # service; standard input is the journal of one start: why it ended, the cause first
@@ -79,27 +91,25 @@ reasons() { # service; standard input is the journal of one start: why it ended,
 	ended=$(printf '%s\n' "$all" | of_systemd "$1")
 	died=$(printf '%s\n' "$own" | panicked)
 	if [ -z "$died" ]; then
-		died=$(printf '%s\n' "$own" | first_error)
-		last=$(printf '%s\n' "$own" | last_error)
-		case "$died" in "$last"*) ;; *) died="$died
-$last" ;; esac
+		died=$(printf '%s\n' "$own" | erred)
 		case "$ended" in
-		*"
-"* | *code=killed* | *code=dumped* | *failed*) died="$ended
-$died" ended='' ;; # it did not end by itself, so its own errors come second
+		*"$newline"* | *code=killed* | *code=dumped* | *failed*)
+			died="$ended$newline$died" ended='' # it did not end by itself, so its own errors come second
+			;;
 		*) [ "$died" ] || died=$(printf '%s\n' "$own" | tail -n 3) ;;
 		esac
 	fi
-	printf '%s\n%s\n' "$died" "$ended" | grep . | shortened
+	printf '%s\n%s\n' "$died" "$ended" | grep -a . | shortened
 }
 
 why() { # service, since when (for journalctl; empty: of late): why its last start failed, the cause first
 	id=$(property "$1" InvocationID) since=--since=$2 ended_since=--since=$2
 	[ "$2" ] || since=--lines=200 ended_since=--since=-5min
 	if [ "$(property "$1" NRestarts)" != 0 ]; then # it may have begun anew by now: the last start that came to its end
-		failed=d9b373ed55a64feb8242e02dbe79a49c # of systemd's message "Failed with result"
-		ended=$(journalctl -q "$ended_since" --unit="lgtm-$1.service" --output=json MESSAGE_ID=$failed 2>/dev/null |
-			tail -n 1 | sed -n 's/.*"INVOCATION_ID" *: *"\([0-9a-f]*\)".*/\1/p')
+		# By the ids of systemd's messages "Failed with result" and "Deactivated successfully".
+		ended=$(journalctl -q "$ended_since" --unit="lgtm-$1.service" --output=json \
+			MESSAGE_ID=d9b373ed55a64feb8242e02dbe79a49c MESSAGE_ID=7ad2d189f7e94e70a38c781354912448 2>/dev/null | tail -n 1 |
+			sed -n 's/.*"INVOCATION_ID" *: *"\([0-9a-f]*\)".*/\1/p')
 		id=${ended:-$id}
 	fi
 	found=$(journalctl -q "$since" --output=cat "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" 2>/dev/null | tail -n 1000)

@@ -29,16 +29,23 @@ class Start:
 
 
 STARTS = {
-    "Grafana: the cause is among modules that stopped": Start(
+    "Grafana: errors about other things come before, and long lines of modules that stopped": Start(
         'logger=settings t=2026-11-30T18:00:00Z level=info msg="Starting Grafana" version=12.4.0\n'
-        'logger=provisioning t=2026-11-30T18:00:01Z level=error msg="Failed to provision data sources" '
-        'error="Datasource provisioning error: data source not found"\n'
+        'logger=plugin.sources t=2026-11-30T18:00:00Z level=error msg="Failed to load external plugins" error="failed to open plugins path"\n'
         + "\n".join(MODULE.format(f"*manager.Service{n}") for n in range(20))
-        + '\nlogger=tracing t=2026-11-30T18:00:01Z level=info msg="Closing tracing"\n'
+        + '\nlogger=provisioning t=2026-11-30T18:00:01Z level=error msg="Failed to provision data sources" '
+        'error="Datasource provisioning error: data source not found"\n'
+        'logger=tracing t=2026-11-30T18:00:01Z level=info msg="Closing tracing"\n'
         "Error: ✗ invalid service state: Failed, failure: Datasource provisioning error: data source not found",
-        "logger=provisioning t=2026-11-30T18:00:01Z level=error msg=\"Failed to provision data sources\" error=\"Datasource provisioning error: data source not found\"",
-        ("Error: ✗ invalid service state: Failed, failure: Datasource provisioning error: data source not found",
+        "Error: ✗ invalid service state: Failed, failure: Datasource provisioning error: data source not found",
+        ('logger=provisioning t=2026-11-30T18:00:01Z level=error msg="Failed to provision data sources" error="Datasource provisioning error: data source not found"',
          "systemd: Main process exited, code=exited, status=1/FAILURE"),
+    ),
+    "Alloy: its configuration": Start(
+        "Error: /opt/lgtm/current/etc/alloy/config.alloy:3:1: unrecognized block name \"prometheu\"\n\n"
+        '2 | \n3 | prometheu "x" {\n  | ^^^^^^^^^\n'
+        "Error: could not perform the initial load successfully",
+        'Error: /opt/lgtm/current/etc/alloy/config.alloy:3:1: unrecognized block name "prometheu"',
     ),
     "Grafana, older": Start(
         't=2026-11-30T18:00:01+0000 lvl=info msg="Starting Grafana" logger=server\n'
@@ -132,6 +139,13 @@ KILLED = {
     "what was to be mounted": (
         "Assertion failed for lgtm-alpha.service - pyinfra-lgtm: alpha.",
         ["systemd: Assertion failed for lgtm-alpha.service - pyinfra-lgtm: alpha."],
+    ),
+    "an end without an error": (
+        f"I am done\n{UNIT}Deactivated successfully.", ["I am done", "systemd: Deactivated successfully."],
+    ),
+    "bytes that are no text": (
+        f"level=error msg=\0broken\n{UNIT}Main process exited, code=exited, status=1/FAILURE",
+        ["level=error msg=broken", "systemd: Main process exited, code=exited, status=1/FAILURE"],
     ),
     "nothing at all": ("", []),
 }  # fmt: skip
