@@ -187,9 +187,10 @@ restart() { # service: stopped, if it is not yet, started and awaited
 	fi
 	systemctl stop "lgtm-$1.service"
 	systemctl reset-failed "lgtm-$1.service" 2>/dev/null
-	if ! systemctl start "lgtm-$1.service"; then
+	if ! said=$(systemctl start "lgtm-$1.service" 2>&1); then
 		fail "$1 did not start:"
 		journal "$1"
+		printf '%s\n' "$said" | grep -v -e '^Job for ' -e '^See "systemctl ' >&2
 		return 1
 	fi
 	await "$1" || return 1

@@ -37,7 +37,7 @@ def generation_with(site: Site, **data: object) -> str:
 def test_a_first_deploy_that_fails_leaves_nothing_running(site: Site, host: Host) -> None:
     run = site.deploy(prometheus_log_level="loud")
     assert run.code == 1, run.text
-    assert "prometheus starts and ends again and again:" in run.text
+    assert re.search("prometheus (starts and ends again and again|did not start):", run.text), run.text  # by chance
     assert re.search(r"status=2/INVALIDARGUMENT|One of: \[debug, info, warn", run.text), run.text  # from its journal
     assert "the services are stopped again" in run.text
     assert current(host) == ""
