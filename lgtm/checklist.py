@@ -24,17 +24,20 @@ from lgtm import (
 from lgtm import history as past
 from lgtm import plan as planning
 from lgtm.checks import Answer, Bad, Check, Result
+from lgtm.commandline import flag
 from lgtm.declaration import checks_of, drills_of, generation_of, marked, plots_of, store
 from lgtm.diagnosis import Finding
 from lgtm.errors import Exit, Refusal, combined
 from lgtm.inventory import RunSettings
 from lgtm.plan import Plan
 from lgtm.preflight import View
+from lgtm.running import Running, running
 from lgtm.site import Site
 
 HOUR = 3600  # seconds that a plot looks back
 
-_results: dict[str, list[Result]] = {}  # of each host, until all have answered
+_results: dict[str, list[Result] | None] = {}  # of each host, until all have answered; None: nothing is deployed there
+_seen: dict[str, dict[str, Running]] = {}  # host → service → what runs there, of the hosts that were read
 
 
 def viewed(here: Site, run: RunSettings, host: Host) -> View:
@@ -65,7 +68,10 @@ def planned(view: View) -> Plan:
 
 def verify(here: Site, run: RunSettings, host: Host) -> None:
     """Ask every check of one host and show the answers; a failed one fails the run."""
-    view, results = _verified(here, run, host)
+    asked = _verified(here, run, host)
+    if asked is None:
+        return
+    view, results = asked
     well = not any(result.verdict == "failed" for result in results)
     if not well:
         outcome.record(Exit.FAILED)
@@ -75,16 +81,42 @@ def verify(here: Site, run: RunSettings, host: Host) -> None:
     kept.now, kept.well_since = int(now), None if since == "-" else int(since)
     if run.html:
         _look_back(here, host)
-    report.checks(results)
-    report.provenance([view.wanted])
+    stopped = standing.stopped(view)
+    if stopped:
+        _say_instead(host, stopped)
+    report.checks([result for result in results if not stopped or result.service == "host"])
+    report.provenance(
+        _seen[host.name].values(), [node.name for node in verification.peers(here, results) if node.name not in _seen]
+    )
 
 
-def _verified(here: Site, run: RunSettings, host: Host) -> tuple[View, list[Result]]:
+def absent(view: View, host: Host, code: Exit) -> bool:
+    """Whether nothing is deployed on a host: one sentence instead of every check that fails because of it."""
+    sentence = standing.absent(view, str(flag("inventory")))
+    if sentence:
+        outcome.record(code)
+        record.RUN.host(host.name).now = view.found.now
+        _say_instead(host, sentence)
+    return bool(sentence)
+
+
+def _say_instead(host: Host, sentence: str) -> None:
+    record.RUN.sentences.append(f"{host.name}: {sentence}")
+    report.instead(host.name, sentence)
+
+
+def _verified(here: Site, run: RunSettings, host: Host) -> tuple[View, list[Result]] | None:
+    """A host and the results of its checks; None where nothing is deployed."""
     view = viewed(here, run, host)
+    _seen[host.name] = running(view.wanted, view.found)
+    if absent(view, host, Exit.FAILED):
+        return None
     plan = planned(view)
+    record.RUN.host(host.name).runs(_seen[host.name])
     checks = checks_of(here) + (drills_of(here) if run.mail else [])
     asked = verification.await_all(host, checks, run.patience, lambda ids: report.waiting(host.name, ids))
-    results = [*standing.results(view, plan), *marked(here, asked)]
+    verification.read_peers(here, asked, _seen)
+    results = [*standing.results(view, plan), *marked(here, asked, _seen)]
     record.RUN.host(host.name).checked(results)
     return view, results
 
@@ -94,28 +126,33 @@ def diagnose(here: Site, run: RunSettings, host: Host, others: Sequence[Host]) -
     known = {problem.id: problem for problem in plugins.problems()}
     if run.problem and run.problem not in known:
         raise Refusal(f"problem={run.problem} is not known; there are {', '.join(known)}")
-    _results[host.name] = _verified(here, run, host)[1]
-    if len(_results) < len(others):
+    asked = _verified(here, run, host)
+    _results[host.name] = asked[1] if asked else None
+    if len(_results) < len(others) or not any(_results.values()):
         return
-    every = [result for results in _results.values() for result in results]
+    every = [result for results in _results.values() if results for result in results]
     for problem in [known[run.problem]] if run.problem else known.values():
         finding = diagnosis.diagnose(problem, every)
-        journals = _journals(here, others, finding) if finding.cause or run.problem else []
+        journals = (
+            _journals(here, [host for host in others if _results[host.name]], finding)
+            if finding.cause or run.problem
+            else []
+        )
         report.finding(finding, journals)
         if finding.cause and (run.problem or finding.cause.verdict == "failed"):
             outcome.record(Exit.FAILED)
 
 
 def _journals(here: Site, hosts: Sequence[Host], finding: Finding) -> list[str]:
-    """The last words of the service that is to blame, or of all that might be: the evidence."""
+    """What the service that is to blame says of its failure, or all that might be: the evidence, the cause first."""
     cause, found = finding.cause, []
     for host in hosts:
         services = [cause.service] if cause else finding.problem.services
         carried = [one for one in services if host.name in {node.name for node in here.carrying(one)}]
         asked = carried if cause is None or cause.host == host.name else []
-        answers = verification.put(host, [verification.Question(f"journal://lgtm-{one}") for one in asked])
+        answers = verification.put(host, [verification.Question(f"why://{one}") for one in asked])
         for service, answer in zip(asked, answers, strict=True):
-            found += [f"{host.name}, {service}: {line}" for line in answer.body.splitlines()[-5:]]
+            found += [f"{host.name}, {service}: {line}" for line in answer.body.splitlines()[:6]]
     return found
 
 
@@ -148,6 +185,8 @@ def foretell(view: View, host: Host, plan: Plan) -> None:
 def drift(here: Site, run: RunSettings, host: Host) -> None:
     """Say whether one host is as declared, and since when it is not; node_exporter is told, too."""
     view = viewed(here, run, host)
+    if absent(view, host, Exit.PENDING):
+        return
     plan = planned(view)
     since = int(remote.run(host, "drift", ["0" if plan.empty else "1"]))
     report.plan(plan)

@@ -18,6 +18,7 @@ from lgtm.generation import Generation
 from lgtm.lock import Lock
 from lgtm.made import Adopted, Made
 from lgtm.plugins import Task, amendments, tasks
+from lgtm.running import Running, as_declared
 from lgtm.settings import ServiceSettings, SiteSettings
 from lgtm.site import Site
 
@@ -83,17 +84,20 @@ def generation_of(site: Site) -> Generation:
     return generation.build(site.here.name, [one.component for one in declared.values()], artifacts)
 
 
-def marked(site: Site, results: list[Result]) -> list[Result]:
-    """The same results, with those marked that a stand-in answered: they prove our side of the wire only."""
-    generations: dict[str, Generation] = {}
+def marked(site: Site, results: list[Result], found: Mapping[str, Mapping[str, Running]] | None = None) -> list[Result]:
+    """The same results, with those marked that a stand-in answered: they prove our side of the wire only.
+
+    `found` says of the hosts that were read what runs there, by service; of others it is what is declared.
+    """
+    hosts = dict(found or {})
 
     def stands_in(url: str) -> bool:
         node, service = site.answering(url) or (None, "")
         if node is None:
             return False
-        if node.name not in generations:
-            generations[node.name] = generation_of(site.at(node))
-        return generations[node.name].artifacts[service].stand_in
+        if node.name not in hosts:
+            hosts[node.name] = as_declared(generation_of(site.at(node)))
+        return service in hosts[node.name] and hosts[node.name][service].stand_in
 
     return [replace(result, stand_in=stands_in(result.check.url)) for result in results]
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lgtm.download import ask, unfinished
+from lgtm.download import Unobtainable, ask, unfinished
 from lgtm.errors import Exit, LgtmError, Refusal
 
 PATH = Path("artifacts.lock")  # of the repository in which one works
@@ -83,6 +83,10 @@ class Lock:
         return self.pins[name]
 
 
+class Contradiction(LgtmError):
+    """A published sum is another than the one in the lock file."""
+
+
 def in_force(path: Path) -> Path:
     """Give the lock file that holds: this one, or the packaged one where there is none."""
     return path if path.exists() or not PACKAGED.exists() else PACKAGED
@@ -134,18 +138,33 @@ def _text(url: str) -> str:
         return str(response.read().decode(errors="replace"))
 
 
-def fetched(pin: Pin, version: str) -> dict[str, str]:
-    """Ask upstream for one version's sums; LgtmError if one is missing or contradicts a sum we have."""
-    found = {}
+def fetched(pin: Pin, version: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Ask upstream for one version's sums: those it has (arch → sum), and why it lacks others that we lack too.
+
+    Raises Contradiction when it publishes another sum than the one we have.
+    """
+    found, missing = {}, {}
     for arch in ARCHES:
         url, file = _filled(pin.sums, version, arch), pin.download(version, arch).rpartition("/")[2]
-        digest, pinned = published(_text(url), file), pin.sha256(version, arch)
-        if digest is None:
-            raise LgtmError(f"{pin.name} {version} {arch}: {url} has no sha256 of {file}: check the version")
-        if pinned not in (None, digest):
-            raise LgtmError(f"{pin.name} {version} {arch}: artifacts.lock says {pinned}, {url} says {digest}")
-        found[arch] = digest
-    return found
+        pinned = pin.sha256(version, arch)
+        try:
+            digest, why = published(_text(url), file), f"{url} has no sha256 of {file}: check the version"
+        except Unobtainable as error:
+            digest, why = None, str(error)
+        if digest and pinned not in (None, digest):
+            raise Contradiction(f"{pin.name} {version} {arch}: artifacts.lock says {pinned}, {url} says {digest}")
+        if digest:
+            found[arch] = digest
+        elif not pinned:
+            missing[arch] = why
+    return found, missing
+
+
+def used(root: Path) -> set[str]:
+    """Tell the architectures of a repository's hosts: that of the settings' default, and any that is written there."""
+    files = [path for folder in ("inventories", "group_data") for path in sorted((root / folder).glob("*.py"))]
+    lines = [line.partition("#")[0] for path in files for line in path.read_text().splitlines()]
+    return {ARCHES[0]} | {arch for arch in ARCHES if any(re.search(f"[\"']{arch}[\"']", line) for line in lines)}
 
 
 def recorded(text: str, pin: Pin, version: str, sums: Mapping[str, str]) -> str:
@@ -172,32 +191,59 @@ def _end(lines: list[str], header: int) -> int:
 
 
 def main(arguments: list[str], path: Path = PATH) -> int:
-    """Record the missing sums in the lock file, all of them or none, and say which."""
+    """Record what is published of the sums that the lock file lacks; say which, and which it still lacks.
+
+    It fails when hosts here need one of those, or when a published sum is not the one that we have.
+    """
     if len(arguments) not in (0, 2):
         print("usage: python -m lgtm.lock [NAME VERSION]", file=sys.stderr)
         return Exit.USAGE
     try:
-        print("\n".join(_record(path, *arguments)))
+        return _record(path, *arguments)
     except LgtmError as error:
         print(f"{error}\nnothing was written to {path.name}", file=sys.stderr)
         return Exit.FAILED
-    return Exit.OK
 
 
-def _record(path: Path, *row: str) -> list[str]:
-    lock, text, said = Lock.load(path), in_force(path).read_text(), []
-    lacking = [(p.name, v) for p in lock.pins.values() for v, sums in p.versions.items() if len(sums) < 2]
-    for name, version in [(row[0], row[1])] if row else lacking:
+def _record(path: Path, *row: str) -> int:
+    lock, text, needed = Lock.load(path), in_force(path).read_text(), used(path.parent)
+    said, lacking, idle = list[str](), list[str](), list[str]()  # idle: lacking, and no host here needs it
+    rows = [(p.name, v) for p in lock.pins.values() for v, sums in p.versions.items() if len(sums) < len(ARCHES)]
+    for name, version in [(row[0], row[1])] if row else rows:
         pin = lock.pin(name)
-        sums = fetched(pin, version)
-        text = recorded(text, pin, version, sums)
-        said += [f"{name} {version} {a} {sums[a]}" for a in ARCHES if not pin.sha256(version, a)]
+        try:
+            sums, missing = fetched(pin, version)
+        except Contradiction as error:
+            lacking.append(f"{error}; nothing was recorded for it: find out who changed it")
+            continue
+        if sums:
+            text = recorded(text, pin, version, sums)
+        said += [f"{name} {version} {arch} {sums[arch]}" for arch in sums if not pin.sha256(version, arch)]
+        for arch, why in missing.items():
+            (lacking if arch in needed else idle).append(f"{name} {version} {arch}: {why}")
+    if said:
+        _write(path, text)
+    print("\n".join(said) or f"{path.name}: nothing to record{'' if lacking or idle else ', the sums are there'}")
+    _still_lacking(path, lacking, idle)
+    return Exit.FAILED if lacking else Exit.OK
+
+
+def _still_lacking(path: Path, lacking: list[str], idle: list[str]) -> None:
+    for title, sentences in (("without a sum", lacking), ("without a sum, and no host here needs it", idle)):
+        for sentence in sentences:
+            print(f"{title}: {sentence}", file=sys.stderr)
+    if lacking or idle:
+        print(
+            f"{path.name} still lacks {len(lacking) + len(idle)}; a deploy refuses only what it needs", file=sys.stderr
+        )
+
+
+def _write(path: Path, text: str) -> None:
     Lock.parse(text, path.name)
     with unfinished(path.parent, f".{path.name}") as part:
         part.write_text(text)
         part.chmod(in_force(path).stat().st_mode)
         part.replace(path)
-    return said or [f"{path.name}: nothing to record, the sums are there"]
 
 
 if __name__ == "__main__":

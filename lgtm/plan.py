@@ -61,6 +61,21 @@ class Plan:
         """The services (with commas, or `-`) that a revert must leave as they are: their data cannot go back."""
         return ",".join(self.oneway) or "-"
 
+    def steps(self) -> set[str]:
+        """What is done, without the reasons. What is restarted is no step: the switch finds that out itself."""
+        lines = (line.partition(": ")[0] for line in self.lines())
+        return {line for line in lines if not line.startswith(("restart ", "reload "))}
+
+    def changes(self, anew: Plan) -> list[str]:
+        """How a plan that was made anew differs in what is done, as sentences; none: this one can be carried out."""
+        gone, came = self.steps() - anew.steps(), anew.steps() - self.steps()
+        found = [f"no longer to do: {step}" for step in sorted(gone)] + [
+            f"to do as well: {step}" for step in sorted(came)
+        ]
+        if not found and anew.activates and not self.activates:
+            found = [f"to do as well: {line}" for line in anew.lines() if line.startswith(("restart ", "reload "))]
+        return [" ".join(sentence.split()) for sentence in found]
+
     def lines(self) -> list[str]:
         """The plan as people read it, a line a step, in the order of the steps."""
         switch = [f"switch    {self.switch[0] or 'nothing'} → {self.switch[1]}"] if self.switch else []

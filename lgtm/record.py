@@ -6,7 +6,7 @@ import atexit
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from lgtm import html, outcome
 from lgtm.checks import Result
 from lgtm.errors import Usage
 from lgtm.generation import Generation
+from lgtm.running import Running
 
 
 @dataclass
@@ -38,6 +39,10 @@ class HostRecord:
         self.generation = generation.id
         self.versions = generation.versions
         self.stand_ins = sorted({one.name for one in generation.artifacts.values() if one.stand_in})
+
+    def runs(self, found: Mapping[str, Running]) -> None:
+        """Stand-ins are those that run (service → what its process executes), and not those that are declared."""
+        self.stand_ins = sorted(service for service, one in found.items() if one.stand_in)
 
     def checked(self, results: Iterable[Result]) -> None:
         self.checks += [

@@ -13,6 +13,7 @@ from lgtm.diagnosis import Finding
 from lgtm.generation import Generation
 from lgtm.history import History, Kept
 from lgtm.plan import Plan
+from lgtm.running import Running
 
 COLOURS = {"ok": "green", "unproved": "cyan", "warning": "yellow", "failed": "red"}
 MARKS = {"ok": "✓", "unproved": "○", "warning": "!", "failed": "✗"}
@@ -39,6 +40,11 @@ def notes(host: str, sentences: Iterable[str]) -> None:
 def nothing(host: str, why: str) -> None:
     """Say that a host needs nothing."""
     _say(f"[{click.style(host, bold=True)}] nothing to do: {why}")
+
+
+def planned_anew(host: str) -> None:
+    """Say that a host is no longer as it was when its plan was made, and that this makes no difference."""
+    _say(f"[{click.style(host, bold=True)}] changed since the plan was made; planned anew, with the same steps")
 
 
 def step(host: str, history: History, target: Kept) -> None:
@@ -141,18 +147,25 @@ def finding(value: Finding, journals: Sequence[str]) -> None:
         _say(f"      {click.style(line, dim=True)}")
 
 
-def provenance(generations: Iterable[Generation]) -> None:
-    """Print what ran that artifacts.lock does not vouch for, and above all what was a stand-in."""
-    artifacts = {artifact for generation in generations for artifact in generation.artifacts.values()}
-    for artifact in sorted(artifacts, key=lambda artifact: (not artifact.stand_in, artifact.name)):
-        if artifact.stand_in:
-            _say(
-                click.style(
-                    f"  STAND-IN  {artifact.name} {artifact.version}, not the real program", "yellow", bold=True
-                )
-            )
-        elif not artifact.locked:
-            _say(click.style(f"  unlocked  {artifact.name} {artifact.version}, from {artifact.source}", "yellow"))
+def provenance(runs: Iterable[Running], unread: Iterable[str] = ()) -> None:
+    """Print what ran that artifacts.lock does not vouch for, above all stand-ins, and the hosts that were not read."""
+    for one in sorted(set(runs), key=lambda one: (not one.stand_in, one.directory)):
+        name = one.declared.name
+        version = one.directory.removeprefix(f"{name}-").rpartition("-")[0]
+        if one.stand_in:
+            declared = "" if one.as_declared else f"; {one.declared.version} is declared"
+            _say(click.style(f"  STAND-IN  {name} {version}, not the real program{declared}", "yellow", bold=True))
+        elif not one.as_declared:
+            _say(click.style(f"  other     {one.directory} runs; {one.declared.directory} is declared", "yellow"))
+        elif not one.declared.locked:
+            _say(click.style(f"  unlocked  {name} {version}, from {one.declared.source}", "yellow"))
+    for host in unread:
+        _say(f"  not read  {host} is not part of this run: its answers count as those of what is declared for it")
+
+
+def instead(host: str, sentence: str) -> None:
+    """Say what stands for all the checks that fail because of it."""
+    _say(f"[{click.style(host, bold=True)}] {click.style(sentence, fg='red')}")
 
 
 def _say(text: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import getpass
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -33,6 +36,7 @@ from lgtm.commandline import flag
 from lgtm.declaration import checks_of, marked, store
 from lgtm.errors import Exit, LgtmError, combined
 from lgtm.generation import Generation
+from lgtm.hoststate import HostState
 from lgtm.inventory import RunSettings, run_settings, site
 from lgtm.made import SETTLES
 from lgtm.plan import Plan
@@ -47,9 +51,8 @@ def deploy(host: Host) -> None:
     here, run = begin(host)
     unlock(host, run)
     view = checklist.viewed(here, run, host)
-    if problems := preflight.findings(view) + checklist.barred(view, run.willing):
-        raise combined(problems)
-    plan = checklist.planned(view)
+    anew = partial(_deploys, view, run.willing)
+    plan = anew(view.found)
     report.plan(plan)
     if flag("diff"):
         _show_files(host, plan)
@@ -62,7 +65,26 @@ def deploy(host: Host) -> None:
     forced = run.promote == "force"
     promote.require(here.root, str(flag("inventory")), here.here.settings, forced, run.confirm)
     checklist.foretell(view, host, plan)
-    _enqueue(view, plan, f"{who(run)} promote=force" if forced else who(run), moved_in)
+    _enqueue(view, plan, f"{who(run)} promote=force" if forced else who(run), anew, moved_in)
+
+
+def _deploys(view: View, willing: frozenset[str], found: HostState) -> Plan:
+    """What a deploy does to a host that is found like this. Raises Refusal where it must not be done."""
+    view = replace(view, found=found, now=int(time.time()))
+    if problems := preflight.findings(view) + checklist.barred(view, willing):
+        raise combined(problems)
+    return checklist.planned(view)
+
+
+def _repairs(view: View, found: HostState) -> Plan:
+    """Likewise, what a repair does: owners and modes of data, and nothing else."""
+    view = replace(view, found=found)
+    if problems := preflight.volumes(view):
+        raise combined([f"{view.site.here.name}: {problem}" for problem in problems])
+    whole = checklist.planned(view)
+    return Plan(
+        whole.host, view.wanted, found.fingerprint, users=whole.users, closed=whole.closed, volumes=whole.volumes
+    )
 
 
 def begin(host: Host) -> tuple[Site, RunSettings]:
@@ -103,28 +125,28 @@ def repair(host: Host) -> None:
     """Mend owners and modes of one host's data, and nothing else."""
     here, run = begin(host)
     view = checklist.viewed(here, run, host)
-    if problems := preflight.volumes(view):
-        raise combined([f"{host.name}: {problem}" for problem in problems])
-    whole = checklist.planned(view)
-    plan = Plan(
-        host.name, view.wanted, view.found.fingerprint, users=whole.users, closed=whole.closed, volumes=whole.volumes
-    )
+    if checklist.absent(view, host, Exit.FAILED):
+        return
+    anew = partial(_repairs, view)
+    plan = anew(view.found)
     report.plan(plan, "owners and modes are as they should be")
     if plan.empty:
         return
     if flag("dry"):
         outcome.record(Exit.PENDING)
         return
-    switching.lock(plan=plan, who=who(run), name="Lock")
+    switching.lock(plan=plan, who=who(run), anew=anew, name="Lock")
     operations.prepare(plan=plan, name="Owners and modes")
     switching.commit(activated=False, keep=0, name="Done")
 
 
-def _enqueue(view: View, plan: Plan, who: str, moved_in: list[tuple[str, Check]]) -> None:
+def _enqueue(
+    view: View, plan: Plan, who: str, anew: Callable[[HostState], Plan], moved_in: list[tuple[str, Check]]
+) -> None:
     here = view.site
     source, settings = store(here.root, here.here.settings), here.here.settings
     _fetch(plan, source)
-    switching.lock(plan=plan, who=who, name="Lock")
+    switching.lock(plan=plan, who=who, anew=anew, name="Lock")
     kept = list(moved_in)
     if counted := people.kinds(view, plan):
         operations.call(function=lambda host: kept.extend(people.count(host, counted)), name="Count what people made")

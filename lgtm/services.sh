@@ -22,11 +22,12 @@ sums() { # service, restart-file|reload-file: digests of those files as they are
 	card "$1" "$2" | (cd "$root/current/" && xargs -r -d '\n' sha256sum)
 }
 
+# Each note is whole whenever somebody reads it: what crashes again and again writes them again and again.
 started() {
 	mkdir -p "$run"
-	sums "$1" restart-file >"$run/$1.started"
-	sums "$1" reload-file >"$run/$1.loaded"
-	card "$1" drain >"$run/$1.drain"
+	sums "$1" restart-file >"$run/$1.started.new" && mv "$run/$1.started.new" "$run/$1.started"
+	sums "$1" reload-file >"$run/$1.loaded.new" && mv "$run/$1.loaded.new" "$run/$1.loaded"
+	card "$1" drain >"$run/$1.drain.new" && mv "$run/$1.drain.new" "$run/$1.drain"
 }
 
 stale_secret() { # a credential is a copy made at start: is any older than the secret it was made from?
@@ -49,7 +50,77 @@ owes_restart() {
 
 owes_reload() { [ "$(sums "$1" reload-file)" != "$(cat "$run/$1.loaded" 2>/dev/null)" ]; }
 
-journal() { journalctl --no-pager --output=cat --unit="lgtm-$1.service" --since="@$began" 2>/dev/null | tail -n 25 >&2; }
+# How the line begins, or what it has in it, with which a program says why it ends: Go, logfmt, JSON, the linker, Python.
+panics='^(panic|fatal error|SIG[A-Z]+): '
+errors='(level|lvl)="?(error|eror|fatal|panic|dpanic|crit)|"level": ?"(error|fatal|panic)"|error while loading shared '
+errors="$errors"'|^(fatal|error|failed|invalid|cannot|could not|unknown|flag provided)|^[a-z_./-]+: (fatal|error): '
+errors="$errors"'|error (loading|parsing|running)|^[a-z_.]*(Error|Exception): |^[EF][0-9]{4} '
+farewells='^(fatal|error): ' # what a program says of its error in the end
+ends='exited|deactivated|failed|killed|timed out|asserts|unable to|denied' # what systemd says of a unit that ended, or never began
+
+newline='
+'
+
+# Each reads the journal of one start, and prints lines of it.
+panicked() { sed -n -E "/$panics/{p;n;/^\[signal /p;q}"; }
+first() { # pattern: the first such line, and up to three that belong to it, since they are indented
+	sed -n -E -e "/$1/I{p" -e ':more' -e 'n;/^[[:space:]]/{p' -e 'b more' -e '};q}' | head -n 4
+}
+# A program that says goodbye with its error knows it best: what it logged before may be about other things. The last
+# thing it logged comes second.
+erred() {
+	text=$(cat)
+	cause=$(printf '%s\n' "$text" | first "$farewells")
+	[ "$cause" ] && skipped="$farewells" || skipped='^$' cause=${cause:-$(printf '%s\n' "$text" | first "$errors")}
+	last=$(printf '%s\n' "$text" | grep -a -i -E "$errors" | grep -a -v -i -E "$skipped" | tail -n 1)
+	printf '%s\n' "$cause"
+	case "$cause" in "$last"*) ;; *) printf '%s\n' "$last" ;; esac
+}
+of_systemd() { # service
+	grep -a -i -E -e "^lgtm-$1.service: .*($ends)" -e "^(Assertion|Dependency) failed for " | sed "s/^lgtm-$1.service: //" |
+		grep -a -v -e "^Failed with result '\(exit-code\|signal\|core-dump\)'" -e '^Scheduled' | sort -u |
+		sed -e 's|status=31/SYS.*|& (a system call that the unit forbids, see SystemCallFilter)|' \
+			-e 's|OOM killer.*|& (it needs more memory than the host or its memory_max gives it)|' -e 's/^/systemd: /'
+}
+of_program() { grep -a -v -e "^lgtm-$1.service: " -e "^[A-Z][a-z ]* lgtm-$1.service" -e "^[A-Z][a-z ]* pyinfra-lgtm: $1"; }
+shortened() { LC_ALL=C.UTF-8 sed -E 's/^(.{220}).*(.{220})$/\1 … \2/'; } # the cause stands at either end of a long line
+
+reasons() { # service; standard input is the journal of one start: why it ended, the cause first
+	all=$(cat)
+	own=$(printf '%s\n' "$all" | of_program "$1")
+	ended=$(printf '%s\n' "$all" | of_systemd "$1")
+	died=$(printf '%s\n' "$own" | panicked)
+	if [ -z "$died" ]; then
+		died=$(printf '%s\n' "$own" | erred)
+		case "$ended" in
+		*"$newline"* | *code=killed* | *code=dumped* | *failed*)
+			died="$ended$newline$died" ended='' # it did not end by itself, so its own errors come second
+			;;
+		*) [ "$died" ] || died=$(printf '%s\n' "$own" | tail -n 3) ;;
+		esac
+	fi
+	printf '%s\n%s\n' "$died" "$ended" | grep -a . | shortened
+}
+
+why() { # service, since when (for journalctl; empty: of late): why its last start failed, the cause first
+	id=$(property "$1" InvocationID) since=--since=$2 ended_since=--since=$2
+	[ "$2" ] || since=--lines=200 ended_since=--since=-5min
+	if [ "$(property "$1" NRestarts)" != 0 ]; then # it may have begun anew by now: the last start that came to its end
+		# By the ids of systemd's messages "Failed with result" and "Deactivated successfully".
+		ended=$(journalctl -q "$ended_since" --unit="lgtm-$1.service" --output=json \
+			MESSAGE_ID=d9b373ed55a64feb8242e02dbe79a49c MESSAGE_ID=7ad2d189f7e94e70a38c781354912448 2>/dev/null | tail -n 1 |
+			sed -n 's/.*"INVOCATION_ID" *: *"\([0-9a-f]*\)".*/\1/p')
+		id=${ended:-$id}
+	fi
+	found=$(journalctl -q "$since" --output=cat "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" 2>/dev/null | tail -n 1000)
+	[ "$found" ] || found=$(journalctl -q "$since" --output=cat --unit="lgtm-$1.service" 2>/dev/null | tail -n 1000)
+	printf '%s\n' "$found" | reasons "$1"
+}
+
+journal() { # service: why it failed in this switch, and where the rest is to be read
+	why "$1" "@$began" >&2
+	fail "all of it: journalctl -u lgtm-$1 --since=@$began"
+}
 
 await() { # service: until its readiness endpoint answers 200; a crash loop ends the wait
 	card "$1" ready | while read -r seconds url; do
@@ -57,12 +128,12 @@ await() { # service: until its readiness endpoint answers 200; a crash loop ends
 		[ -z "$deadline" ] || [ "$until" -le "$deadline" ] || until=$deadline
 		while ! curl --silent --fail --output /dev/null --max-time 2 "$url"; do
 			if [ "$(property "$1" NRestarts)" -ge 2 ]; then
-				fail "$1 starts and ends again and again; its last words:"
+				fail "$1 starts and ends again and again:"
 				journal "$1"
 				exit 1
 			fi
 			if [ "$(date +%s)" -ge "$until" ]; then
-				fail "$1 was not ready in time, $seconds s or what was left of all ($url); its last words:"
+				fail "$1 was not ready in time, $seconds s or what was left of all ($url):"
 				journal "$1"
 				exit 1
 			fi
@@ -89,7 +160,7 @@ reload() { # service: confirmed by its own metrics, since a signal tells nothing
 				break
 			fi
 			if { [ "$signal" != - ] && [ "$good$was" = 01 ] && [ -n "$line" ]; } || [ "$(date +%s)" -ge "$until" ]; then
-				fail "$1 did not take its new configuration ($success is not 1, or nothing was loaded); its last words:"
+				fail "$1 did not take its new configuration ($success is not 1, or nothing was loaded):"
 				journal "$1"
 				exit 1
 			fi
@@ -116,9 +187,10 @@ restart() { # service: stopped, if it is not yet, started and awaited
 	fi
 	systemctl stop "lgtm-$1.service"
 	systemctl reset-failed "lgtm-$1.service" 2>/dev/null
-	if ! systemctl start "lgtm-$1.service"; then
-		fail "$1 did not start; its last words:"
+	if ! said=$(systemctl start "lgtm-$1.service" 2>&1); then
+		fail "$1 did not start:"
 		journal "$1"
+		printf '%s\n' "$said" | grep -v -e '^Job for ' -e '^See "systemctl ' >&2
 		return 1
 	fi
 	await "$1" || return 1

@@ -16,6 +16,28 @@ SETTLED = 60  # seconds after which a start is no news
 FULL = 0.9  # share of its memory limit at which a service is about to be killed
 
 
+def absent(view: View, inventory: str) -> str:
+    """Why there is nothing to ask on a host, and what to type; empty where something of ours is in force."""
+    current = view.found.current
+    command = f"pyinfra {inventory} deploy.py"
+    if current is None:
+        return f"nothing is deployed here; `{command} --dry` shows what would be, `{command}` does it"
+    if current not in view.found.sums:
+        return f"nothing is in force here: /opt/lgtm/current leads to {current}, which is gone; `{command}` mends it"
+    return ""
+
+
+def stopped(view: View) -> str:
+    """That every service of a host is stopped, and what to type; empty where one is not."""
+    states = [process.state for process in view.found.processes.values()]
+    if set(states) - {"inactive", "failed"}:
+        return ""
+    return (
+        f"all {len(states)} services are stopped here, so only the host itself is shown; "
+        "`systemctl start lgtm.target` there starts them, and so does deploy.py"
+    )
+
+
 def results(view: View, plan: Plan) -> list[Result]:
     """The outcome of every item for one host; `plan` is what is left to do there."""
     return [check.result(view) for check in checks(view.wanted.components, plan)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,8 +12,9 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host, ctx_state
 
-from lgtm import remote
+from lgtm import remote, report
 from lgtm.errors import LgtmError
+from lgtm.hoststate import HostState, parse
 from lgtm.operations import NONCE, read_arguments
 from lgtm.plan import MARGIN, Plan
 
@@ -23,10 +24,13 @@ Step = Generator[FunctionCommand, None, None]
 
 
 @operation()
-def lock(who: str, plan: Plan | None = None) -> Step:
-    """Take the host's lock, and keep it; fails when the host is no longer as the plan, if there is one, found it."""
-    arguments = [plan.fingerprint if plan else "-", who, remote.script("read")]
-    yield FunctionCommand(_lock, [arguments + (read_arguments(plan.generation) if plan else []), who], {})
+def lock(who: str, plan: Plan | None = None, anew: Callable[[HostState], Plan] | None = None) -> Step:
+    """Take the host's lock, and keep it.
+
+    If the host is no longer as the plan found it, the plan is made anew (`anew`); if other steps come out of that, the
+    lock is given back and the operation fails.
+    """
+    yield FunctionCommand(_lock, [who, plan, anew], {})
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,29 @@ _renewals: dict[str, gevent.Greenlet] = {}
 _switches: list[Switch] = []
 
 
-def _lock(arguments: list[str], who: str) -> None:
+def _lock(who: str, plan: Plan | None, anew: Callable[[HostState], Plan] | None) -> None:
     host = ctx_host.get()
-    remote.run(host, "lock", arguments, NONCE)
+    arguments = (
+        [plan.fingerprint, who, remote.script("read"), *read_arguments(plan.generation)] if plan else ["-", who, ""]
+    )
+    changed = remote.run(host, "lock", arguments, NONCE)
+    if changed and plan and anew:
+        try:
+            _still_right(host, plan, anew(parse(changed)))
+        except LgtmError:
+            remote.run(host, "unlock")
+            raise
     _renewals[host.name] = gevent.spawn(_renew, host, ctx_state.get().failed_hosts, who)
+
+
+def _still_right(host: Host, plan: Plan, anew: Plan) -> None:
+    """Go on with a plan whose steps are those of the new one; LgtmError otherwise, since somebody has agreed to it."""
+    if changes := plan.changes(anew):
+        raise LgtmError(
+            f"{host.name}: the host has changed since the plan was made, and so has what is to be done there; nothing "
+            f"was written, run again:\n" + "\n".join(f"  {change}" for change in changes)
+        )
+    report.planned_anew(host.name)
 
 
 def _renew(host: Host, failed: set[Host], who: str) -> None:

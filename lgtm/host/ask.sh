@@ -49,7 +49,11 @@ transfer() {
 other() {
 	case $2 in
 	dns://*) if getent ahosts "${2#dns://}"; then status=200; else status=000; echo "no address for ${2#dns://}"; fi ;;
-	journal://*) journalctl -u "${2#journal://}" -n 40 --no-pager -o cat 2>&1 && status=200 || status=000 ;;
+	why://*) # an older deploy left services that cannot say it
+		( . /usr/local/lib/lgtm/services.sh && why "${2#why://}" "" ) 2>/dev/null ||
+			journalctl -u "lgtm-${2#why://}" -n 5 --no-pager -o cat 2>&1
+		status=200
+		;;
 	redis://*)
 		[ "$1" = - ] && user= || user="\"$1\""
 		{
@@ -82,7 +86,7 @@ while read -r user secret value body url; do
 	word "$secret" "$value"
 	[ "$body" = - ] || printf %s "$body" | base64 -d >"$folder/$number.post"
 	case $url in
-	dns://* | journal://* | redis://* | rediss://*) other "$user" "$url" "$number" & ;;
+	dns://* | why://* | redis://* | rediss://*) other "$user" "$url" "$number" & ;;
 	*) transfer "$user" "$body" "$url" "$number" >>"$folder/transfers" ;;
 	esac
 done

@@ -3,8 +3,12 @@
 # A service is stopped for the moment of its copy, which is whole before it has its name.
 set -u
 umask 077
-. /usr/local/lib/lgtm/services.sh
 trap 'rm -rf /run/lgtm/lock' EXIT
+if [ ! -e /opt/lgtm/current/order ]; then
+	echo "nothing is deployed here, so there is nothing to copy" >&2
+	exit 1
+fi
+. /usr/local/lib/lgtm/services.sh
 who=$1 keep=$2 code=0
 shift 2
 [ $# -gt 0 ] || for service in $(order); do [ -z "$(card "$service" backup)" ] || set -- "$@" "$service"; done

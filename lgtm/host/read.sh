@@ -72,7 +72,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 			find "$path" -xdev -mindepth 1 \( ! -user "$user" -o ! -group "$user" \
 				-o -type d ! -perm -u=rwx -o -type f ! -perm -u=rw -o ! -type l -perm -o=w \) \
 				-printf "wrong\t$path\t%U:%G\t%m\t%P\n" 2>/dev/null | {
-				IFS= read -r first && line "$first" "$(($(wc -l) + 1))"
+				# What a service writes, removes and renames there changes the first and the count by itself.
+				IFS= read -r first && line owners "$path" && line "~$first" "$(($(wc -l) + 1))"
 			}
 			;;
 		esac

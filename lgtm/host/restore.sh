@@ -2,8 +2,12 @@
 # What is there is copied first, to before.tar, and comes back if the service does not start with what was restored.
 set -u
 umask 077
-. /usr/local/lib/lgtm/services.sh
 trap 'rm -rf /run/lgtm/lock' EXIT
+if [ ! -e /opt/lgtm/current/order ]; then
+	echo "nothing is deployed here, so there is nothing to put back" >&2
+	exit 1
+fi
+. /usr/local/lib/lgtm/services.sh
 who=$1 service=$2 folder=/data/backup/$2
 name=${3:-$(find "$folder" -name '2*.tar' -printf '%f\n' 2>/dev/null | sort | tail -n 1)}
 copy=$folder/$name

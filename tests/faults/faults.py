@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +63,13 @@ def killed_after(site: Site, seconds: float, **data: object) -> bool:
             os.killpg(controller.pid, signal.SIGKILL)
             return True
     return False
+
+
+def last_words(text: str, service: str) -> list[str]:
+    """What a run says of a service that did not start; whether it is seen to begin at all is a matter of chance."""
+    said = re.split(rf"{service} (?:starts and ends again and again|did not start):\n", text)
+    assert len(said) == 2, text
+    return [line.partition("] ")[2] or line for line in said[1].splitlines()]
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:

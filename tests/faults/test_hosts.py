@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 import pytest
-from faults import FULL, deploying, heals, killed_at, switching, until, whole
+from faults import FULL, deploying, heals, killed_at, last_words, switching, until, whole
 from harness import Site, current, sh
 
 from lab.machines import Host
 
 FULL_ONLY = pytest.mark.skipif(not FULL, reason="waits for a whole window; make faults")
 GENERATIONS = "/opt/lgtm/generations"
-# For as long as a switch is under way, node_exporter starts as something that answers nothing.
-MUTE = """
+# For as long as a switch is under way, node_exporter starts as something else.
+INSTEAD = """
 folder=/run/systemd/system/lgtm-node_exporter.service.d
 command=$(sed -n 's/^ExecStart=//p' /opt/lgtm/current/units/lgtm-node_exporter.service)
 mkdir -p $folder
 cat >$folder/mute.conf <<EOF
 [Service]
 ExecStart=
-ExecStart=/bin/sh -c 'if [ -e /opt/lgtm/pending ]; then exec sleep 600; fi; exec $command'
+ExecStart=/bin/sh -c 'if [ -e /opt/lgtm/pending ]; then WHAT; fi; exec $command'
 EOF
 """
+MUTE = INSTEAD.replace("WHAT", "exec sleep 600")  # it answers nothing
 UNMUTE = "rm -r /run/systemd/system/lgtm-node_exporter.service.d && systemctl daemon-reload"
 CHANGE = {"node_exporter_log_level": "debug"}
 
@@ -53,7 +56,7 @@ def test_a_reboot_within_the_window(converged: Site, host: Host, old: str) -> No
     assert current(host) != old
     host.reboot()
     ready = "curl -sf 127.0.0.1:9090/-/ready && curl -sf 127.0.0.1:9100/"
-    sh(host, f"for i in $(seq 100); do {ready} >/dev/null && break; sleep 0.2; done; true")
+    sh(host, f"for i in $(seq 300); do {ready} >/dev/null && break; sleep 0.2; done; true")
     back(host, old)
     assert "the host was rebooted before the switch was committed" in sh(host, "tail -n 1 /opt/lgtm/log")
     heals(converged, host, old, **CHANGE)
@@ -62,8 +65,38 @@ def test_a_reboot_within_the_window(converged: Site, host: Host, old: str) -> No
 def test_a_binary_that_exits_at_once(converged: Site, host: Host, old: str) -> None:
     run = converged.deploy(node_exporter_log_level="loud")
     assert run.code == 1, run.text
-    assert "node_exporter starts and ends again and again; its last words:" in run.text
+    said = last_words(run.text, "node_exporter")
+    assert "level" in said[0] and "loud" in said[0] and "Main process exited, code=exited" in said[1], run.text
+    assert "all of it: journalctl -u lgtm-node_exporter --since=@" in said[2], run.text
     assert f"reverted to {old} (activation failed)" in run.text
+    back(host, old)
+
+
+DEATHS = {
+    "echo level=error msg=first; echo panic: not permitted; seq -f goroutine_%%g 60; exit 2": (
+        "panic: not permitted", "systemd: Main process exited, code=exited, status=2/",
+    ),
+    "echo level=info msg=hello; kill -SYS \\$\\$\\$\\$": (
+        "systemd: Main process exited, code=killed, status=31/SYS (a system call that the unit forbids",
+        "all of it: ",
+    ),
+    "exec /opt/lgtm/current/manifest.json": (
+        "Permission denied", "systemd: Main process exited, code=exited, status=126/",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_what_a_failing_start_says_begins_with_its_cause(converged: Site, host: Host, old: str, death: str) -> None:
+    sh(host, INSTEAD.replace("WHAT", death))
+    try:
+        run = converged.deploy(**CHANGE)
+    finally:
+        sh(host, UNMUTE)
+    said = last_words(run.text, "node_exporter")
+    assert run.code == 1 and len(said) > 2, run.text
+    for words, line in zip(DEATHS[death], said, strict=False):
+        assert words in line, run.text
     back(host, old)
 
 
@@ -74,9 +107,7 @@ def test_a_service_that_never_becomes_ready(converged: Site, host: Host, old: st
     finally:
         sh(host, UNMUTE)
     assert run.code == 1, run.text
-    assert re.search(r"node_exporter was not ready in time, 3 s .*http://127.0.0.1:9100/.*its last words:", run.text), (
-        run.text
-    )
+    assert re.search(r"node_exporter was not ready in time, 3 s .*http://127.0.0.1:9100/", run.text), run.text
     assert f"reverted to {old}" in run.text
     back(host, old)
 
@@ -85,7 +116,7 @@ def test_a_configuration_that_passes_its_validator_and_fails_at_run_time(converg
     run = converged.deploy(prometheus_retention_size="1", prometheus_http_port=22022, prometheus_exposed=True,
                            private_address="198.18.0.99")  # fmt: skip
     assert run.code == 1, run.text
-    assert "cannot assign requested address" in run.text and "prometheus starts and ends again" in run.text
+    assert "cannot assign requested address" in last_words(run.text, "prometheus")[0], run.text
     back(host, old)
 
 
@@ -174,6 +205,38 @@ def test_what_becomes_ill_by_a_deploy_takes_it_back(converged: Site, host: Host,
     assert run.code == 1, run.text
     assert "went back to the generation before: node_exporter is ready: " in run.text, run.text
     back(host, old)
+
+
+@contextlib.contextmanager
+def before_the_lock(site: Site, host: Host, change: str, **data: object) -> Iterator[str]:
+    """What a deploy says whose host is changed after its plan was made, and before it has the lock."""
+    sh(host, "systemd-run --quiet --collect --unit=holds flock /run/lgtm/mutex sleep 200")
+    try:
+        with deploying(site, **data) as controller:
+            assert until(lambda: bool(sh(host, "pgrep -x -f 'flock 9' || true")), 60)
+            sh(host, change)
+            sh(host, "systemctl stop holds")
+            said, _ = controller.communicate(timeout=240)
+            yield f"{said}exit={controller.returncode}"
+    finally:
+        sh(host, "systemctl stop holds 2>/dev/null || true")
+
+
+def test_a_change_since_the_plan_that_makes_no_difference_stops_nothing(converged: Site, host: Host, old: str) -> None:
+    with before_the_lock(converged, host, "chmod 600 /opt/lgtm/current/manifest.json", **CHANGE) as said:
+        assert "changed since the plan was made; planned anew, with the same steps" in said and "exit=0" in said, said
+    assert current(host) != old
+    whole(host)
+
+
+def test_a_change_since_the_plan_that_makes_a_difference_is_told_and_nothing_is_written(
+    converged: Site, host: Host, old: str
+) -> None:
+    with before_the_lock(converged, host, "chown root /data/prometheus", **CHANGE) as said:
+        assert "so has what is to be done there; nothing was written, run again" in said and "exit=1" in said, said
+        assert "to do as well: volume /data/prometheus" in said, said
+    assert current(host) == old and sh(host, "stat -c %U /data/prometheus") == "root"
+    assert sh(host, "test -e /run/lgtm/lock || echo free") == "free"
 
 
 def test_a_service_that_crashes_again_and_again_is_mended(converged: Site, host: Host, old: str) -> None:

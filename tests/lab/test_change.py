@@ -39,7 +39,7 @@ def test_an_extra_target_is_scraped_after_a_reload(converged: Site, host: Host) 
     assert kinds(run) == ([], ["prometheus"])
     assert pids(host) == processes
     query = "curl -s 127.0.0.1:9090/api/v1/query?query=up"
-    assert sh(host, f"for i in $(seq 50); do {query} | grep -q '\"own\"' && echo up && break; sleep 0.1; done") == "up"
+    assert sh(host, f"for i in $(seq 300); do {query} | grep -q '\"own\"' && echo up && break; sleep 0.1; done") == "up"
 
 
 def test_an_extra_target_can_be_given_on_the_command_line(converged: Site, host: Host) -> None:

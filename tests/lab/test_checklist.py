@@ -111,7 +111,9 @@ BREAKS = (
     ),
     Break(
         "a service crashes",
-        "kill -9 $(systemctl show -P MainPID lgtm-redis_exporter); sleep 2",
+        "kill -9 $(systemctl show -P MainPID lgtm-redis_exporter); "
+        "until [ $(systemctl show -P NRestarts lgtm-redis_exporter) = 1 ]; do sleep 0.1; done; "
+        "until systemctl is-active -q lgtm-redis_exporter; do sleep 0.1; done",
         "",
         {"redis_exporter.active": "it keeps ending: started again 1 times"},
     ),
@@ -208,6 +210,25 @@ def test_a_healthy_stack_passes_every_item(well: tuple[Run, dict[str, Any]]) -> 
     assert host["in_force"] and host["well_since"] and host["versions"].keys() == set(WHOLE)
 
 
+def missing(record: dict[str, Any], said: Mapping[str, str]) -> list[str]:
+    """The patterns of which some check does not say its words."""
+    found = ids(record)
+    return [
+        pattern for pattern, words in said.items()
+        if not all(words in check["found"] for id, check in found.items() if fnmatch(id, pattern))
+    ]  # fmt: skip
+
+
+def reported(site: Site, broken: Break) -> tuple[Run, dict[str, Any]]:
+    """What is said of it, as soon as it shows: what takes time takes more of it on a busy machine."""
+    for _ in range(4 if broken.waits else 1):
+        time.sleep(broken.waits)
+        run, record = site.reported(broken.script, **broken.data)
+        if not missing(record, broken.said):
+            break
+    return run, record
+
+
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda one: one.name)
 def test_what_is_broken_is_said(
     lab: Lab, converged: Site, host: Host, well: tuple[Run, dict[str, Any]], broken: Break
@@ -219,8 +240,7 @@ def test_what_is_broken_is_said(
         redis(secret, "config", "set", "requirepass", "another")
     try:
         sh(host, broken.does or "true")
-        time.sleep(broken.waits)
-        run, record = converged.reported(broken.script, **broken.data)
+        run, record = reported(converged, broken)
     finally:
         if broken.scenario[:1] == ("down",):
             redis("another", "config", "set", "requirepass", secret)

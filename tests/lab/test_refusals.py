@@ -121,7 +121,7 @@ def test_secrets_that_others_can_read_are_refused(copy: Site) -> None:
 
 def test_a_port_taken_by_a_foreign_process_is_refused(site: Site, host: Host) -> None:
     sh(host, "systemd-run --quiet --collect --unit=foreign systemd-socket-activate -l 127.0.0.1:9090 cat")
-    sh(host, "for i in $(seq 50); do ss -Hltn | grep -q :9090 && break; sleep 0.1; done")
+    sh(host, "for i in $(seq 300); do ss -Hltn | grep -q :9090 && break; sleep 0.1; done")
     try:
         run = site.deploy()
     finally:

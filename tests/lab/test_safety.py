@@ -37,7 +37,7 @@ def generation_with(site: Site, **data: object) -> str:
 def test_a_first_deploy_that_fails_leaves_nothing_running(site: Site, host: Host) -> None:
     run = site.deploy(prometheus_log_level="loud")
     assert run.code == 1, run.text
-    assert "prometheus starts and ends again and again; its last words:" in run.text
+    assert re.search("prometheus (starts and ends again and again|did not start):", run.text), run.text  # by chance
     assert re.search(r"status=2/INVALIDARGUMENT|One of: \[debug, info, warn", run.text), run.text  # from its journal
     assert "the services are stopped again" in run.text
     assert current(host) == ""
@@ -65,18 +65,18 @@ def test_a_service_that_does_not_become_ready_goes_back(converged: Site, host: H
 def test_nobody_commits_and_the_host_goes_back_by_itself(converged: Site, host: Host) -> None:
     converged.deployed()
     before, other = current(host), generation_with(converged, node_exporter_log_level="debug")
-    sh(host, f"{ACTIVATE} arm {other} 15 tester && {ACTIVATE} flip {other}")
+    sh(host, f"{ACTIVATE} arm {other} 40 tester && {ACTIVATE} flip {other}")
     assert current(host) == other
     refused = converged.deploy(node_exporter_log_level="warn")
     assert refused.code == 3, refused.text
     assert "is under way; it commits or goes back" in refused.text
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while (
         sh(host, "test -e /opt/lgtm/pending -o -e /opt/lgtm/reverting && echo yes || true") and time.monotonic() < until
     ):
         time.sleep(0.1)
     assert current(host) == before
-    assert "nobody committed within 15 s" in sh(host, "tail -n 1 /opt/lgtm/log")
+    assert "nobody committed within 40 s" in sh(host, "tail -n 1 /opt/lgtm/log")
     late = sh(host, f"{ACTIVATE} commit 2>&1 || echo exit=$?")
     assert late.startswith("too late: this host has gone back already")
     assert late.endswith("exit=1")
@@ -106,7 +106,7 @@ def test_a_reboot_before_the_commit_goes_back(converged: Site, host: Host) -> No
     sh(host, f"{ACTIVATE} arm {other} 600 tester && {ACTIVATE} flip {other}")
     host.reboot()
     ready = "systemctl -q is-active lgtm.target && curl -sf 127.0.0.1:9090/-/ready"
-    sh(host, f"for i in $(seq 100); do {ready} && break; sleep 0.1; done; true")
+    sh(host, f"for i in $(seq 600); do {ready} && break; sleep 0.1; done; true")
     assert current(host) == before
     assert "rebooted before the switch was committed" in sh(host, "tail -n 1 /opt/lgtm/log")
     assert active(host) == {"prometheus": "active", "node_exporter": "active"}

@@ -1,6 +1,7 @@
 """Services on several hosts: addresses come from the inventory, and nothing listens where nobody needs it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from harness import Site, sh
@@ -27,6 +28,22 @@ def test_samples_of_both_hosts_are_read_back_from_mimir(split: Site) -> None:
     run = split.run("verify.py", "--data", "patience=60")
     assert run.code == 0, run.text
     assert "0 failed" in run.text
+
+
+def test_what_a_peer_runs_is_judged_where_it_is_read_and_what_is_declared_elsewhere(
+    split: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store runs a stand-in, while another Mimir is declared, which is never deployed."""
+    front, store = split.hosts
+    declared = tmp_path / "mimir"
+    declared.write_text("#!/bin/sh\necho 'Mimir, version 2.11.0 (branch: release)'\n")
+    declared.chmod(0o755)
+    monkeypatch.setitem(split.env, "LGTM_BINARIES", str(tmp_path))
+    for limit, verdict in ([], "unproved"), (["--limit", front.name], "ok"):
+        run, record = split.reported("verify.py", *limit, "--data", "patience=60")
+        asked = next(one for one in record["hosts"] if one["name"] == front.name)["checks"]
+        assert {check["id"]: check["verdict"] for check in asked}["mimir.up.prometheus"] == verdict, run.text
+        assert (f"  not read  {store.name} is not part of this run" in run.text) == bool(limit), run.text
 
 
 def test_only_what_a_peer_needs_listens_on_a_private_address(split: Site) -> None:

@@ -85,7 +85,7 @@ def test_a_power_cut_leaves_no_time_for_last_words(host: Host) -> None:
 def test_a_machine_that_does_not_answer_is_told_and_switched_off_and_on_again(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.host.BOOT_SECONDS", 8)
+    monkeypatch.setattr("lab.host.BOOT_SECONDS", 20)
     late = "[Service]\nExecStartPre=sh -c 'test -e /opt/again || { touch /opt/again; sleep 60; }'\n"
     host.run("sudo", "mkdir", "/etc/systemd/system/ssh.service.d")
     host.run("sudo", "tee", "/etc/systemd/system/ssh.service.d/late.conf", stdin=late)

@@ -14,6 +14,7 @@ from lab.contract import BACKEND_PORTS, REDIS_PORT, SMTP_PORT
 from lab.errors import LabError
 from lab.machines import Lab
 from lab.services import backend
+from lab.waiting import until
 
 PAGES = ("/metrics", "/prometheus/data/metrics")
 
@@ -95,8 +96,7 @@ def test_traffic_stops_and_its_series_stay(lab: Lab) -> None:
 
 def test_after_a_restart_with_errors_only_there_is_no_success_series(lab: Lab) -> None:
     lab.scenario("all_errors_after_restart", "production")
-    time.sleep(0.5)
-    assert total(lab, "model_inference_requests_total", 'status="error"') > 0
+    assert until(lambda: total(lab, "model_inference_requests_total", 'status="error"') > 0, 30)
     assert 'status="success"' not in get(lab, "production", "/metrics")[1]
 
 

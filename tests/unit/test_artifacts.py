@@ -301,6 +301,13 @@ def test_an_unknown_artifact_or_architecture_is_a_sentence(store: Store) -> None
         store.resolve("prometheus", "3.13.3", "riscv64")
 
 
+def test_a_stand_in_says_so_in_its_version_and_so_in_its_directory_on_a_host(store: Store, fallback: Path) -> None:
+    index = fallback / "index.json"
+    index.write_text(index.read_text().replace("2.11.0+standin", "2.11.0"))
+    mimir = replace(store, fallback=fallback, allow_unlocked=True, offline=True).resolve("mimir", "2.11.0", HERE)
+    assert mimir.version == "2.11.0+standin" and mimir.directory.startswith("mimir-2.11.0+standin-")
+
+
 def test_the_fallback_serves_what_upstream_cannot(store: Store, fallback: Path) -> None:
     lab = replace(store, fallback=fallback, allow_unlocked=True, offline=True)
     debian, mimir = lab.resolve("prometheus", "3.13.3", HERE), lab.resolve("mimir", "2.11.0", HERE)

@@ -10,9 +10,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, TCPServer, ThreadingTCPServer
 
 import pytest
-from private import LGTM, Private
+from private import LGTM, Private, deliver
 
 from lgtm import verification
+from lgtm.unit import LIBRARY
 
 
 @contextmanager
@@ -227,3 +228,29 @@ def test_a_curl_that_is_killed_is_no_answer(host: Private) -> None:
     ran = host.sh(script, "ask", stdin="- - - - http://127.0.0.1:1/\n- - - - dns://127.0.0.1\n")
     curls, others = verification.answers(ran.stdout, 2)
     assert (curls.status, curls.body) == (0, "curl ended before it could say anything") and others.status == 200
+
+
+PLAYED = """
+mkdir -p /run/bin
+printf '#!/bin/sh\\n' >/run/bin/systemctl
+printf '#!/bin/sh\\nprintf "level=info msg=hello\\\\npanic: no\\\\n\\\\ngoroutine 1\\\\n"\\n' >/run/bin/journalctl
+chmod 755 /run/bin/*
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "said"),
+    [
+        ("true", "panic: no\n"),
+        (f"echo >{LIBRARY}/services.sh", "goroutine 1\n"),
+        (f"umount {LIBRARY}", "goroutine 1\n"),
+    ],
+    ids=["there", "of an older deploy", "missing"],
+)
+def test_a_service_is_asked_why_it_failed(host: Private, library: str, said: str) -> None:
+    deliver(host)
+    assert host.sh(PLAYED + library).returncode == 0
+    script = (LGTM / "host" / "ask.sh").read_text()
+    ran = host.sh(f"PATH=/run/bin:$PATH\n{script}", "ask", stdin="- - - - why://alpha\n")
+    [answer] = verification.answers(ran.stdout, 1)
+    assert answer.status == 200 and answer.body.endswith(said), answer

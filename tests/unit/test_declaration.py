@@ -15,6 +15,7 @@ from lgtm import declaration
 from lgtm.checks import Answer, Bad, Result, ready
 from lgtm.component import Artifact
 from lgtm.errors import Refusal
+from lgtm.running import Running
 from lgtm.settings import SiteSettings
 
 
@@ -77,6 +78,19 @@ def test_an_answer_of_a_stand_in_is_marked_wherever_it_runs(monkeypatch: pytest.
     urls = ("http://192.0.2.12:9009/ready", "http://127.0.0.1:9090/-/ready", "http://192.0.2.99/")
     results = [Result("front", "any", ready("any", url), True, "200") for url in urls]
     assert [one.stand_in for one in declaration.marked(site, results)] == [True, False, False]
+
+
+def test_what_answers_is_judged_and_not_what_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a host that was read; of any other the declaration is all there is."""
+    use(Store(), monkeypatch)
+    site = make_site(SPLIT)
+    back = next(node for node in site.nodes if "mimir" in node.services)
+    declared = declaration.generation_of(site.at(back)).artifacts["mimir"]
+    results = [Result("front", "any", ready("any", "http://192.0.2.12:9009/ready"), True, "200")]
+    runs = {"mimir": Running("mimir-2.11.0+standin-0123456789ab", declared)}
+    assert [one.stand_in for one in declaration.marked(site, results, {back.name: runs})] == [True]
+    assert [one.stand_in for one in declaration.marked(site, results, {back.name: {}})] == [False]
+    assert [one.stand_in for one in declaration.marked(site, results)] == [False]
 
 
 def test_checks_follow_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,15 +278,34 @@ def test_a_directory_planted_where_a_file_belongs_and_the_reverse_are_mended(hos
     assert staged_well(host)
 
 
-def test_a_host_that_changed_since_the_plan_is_not_locked_and_nothing_is_written(host: Private) -> None:
+def test_a_host_that_changed_since_the_plan_is_locked_and_says_how_it_is_now(host: Private) -> None:
     stage(host)
     before = host.read(WANTED).fingerprint
+    assert lock(host, fingerprint=before).stdout == "" and host.run("unlock").returncode == 0
     host.path(f"{GENERATIONS}/{WANTED.id}/order").write_text("edited")
-    after = host.read(WANTED).fingerprint
+    after = host.read(WANTED)
     ran = lock(host, fingerprint=before)
-    assert ran.returncode == 1
-    assert ran.stderr == "the host has changed since the plan was made; nothing was written, run again\n"
-    assert not host.path(LOCK).exists() and host.read(WANTED).fingerprint == after
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = parse(ran.stdout)
+    assert (told.fingerprint, told.sums) == (after.fingerprint, after.sums) and told.fingerprint != before
+    assert host.path(LOCK).exists()
+
+
+def test_what_a_service_was_started_from_is_never_seen_half_written(host: Private) -> None:
+    """A service that crashes again and again is started anew every second: that is no change of the host."""
+    deliver(host)
+    stage(host)
+    host.sh(f"ln -sfn generations/{WANTED.id} /opt/lgtm/current")
+    starts = "for i in $(seq 60); do /usr/local/lib/lgtm/activate.sh started alpha; done"
+    assert host.sh("/usr/local/lib/lgtm/activate.sh started alpha").returncode == 0
+    whole, seen = host.read(WANTED), set()
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(host.sh, starts)
+        while not starting.done():
+            found = host.read(WANTED)
+            seen.add(found.fingerprint)
+            assert found.started["alpha"] == WANTED.restart_files("alpha")
+    assert starting.result().returncode == 0 and seen == {whole.fingerprint}
 
 
 def test_the_lock_is_given_back(host: Private) -> None:

@@ -131,6 +131,7 @@ def test_the_first_pin_of_an_artifact_goes_behind_its_head(path: Path) -> None:
 
 
 def failed(path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said by a run that fails and leaves the file as it is."""
     text = path.read_text()
     assert main(arguments, path) == Exit.FAILED
     assert path.read_text() == text
@@ -141,14 +142,52 @@ def failed(path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str])
 def test_an_unreachable_upstream_leaves_the_file_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(HEAD.format(site="http://127.0.0.1:2", a=A))
     said = failed(path, [], capsys)
-    assert "127.0.0.1:2 did not answer" in said and "nothing was written" in said
+    assert "without a sum: mimir 2.11.0 amd64: 127.0.0.1:2 did not answer" in said
+    assert "without a sum, and no host here needs it: prometheus 3.13.3 arm64: 127.0.0.1:2 did not answer" in said
+    assert "artifacts.lock still lacks 3; a deploy refuses only what it needs" in said
 
 
-def test_one_missing_checksum_leaves_the_file_alone(
+def test_what_is_published_is_recorded_whatever_else_is_missing(
     path: Path, pages: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """One address that answers 404, for an architecture that no host here has, fails nothing."""
     del pages["/mimir-2.11.0/mimir-linux-arm64-sha-256"]
-    assert "mimir-linux-arm64-sha-256 answered 404" in failed(path, [], capsys)
+    assert main([], path) == Exit.OK
+    lock, (said, missing) = Lock.load(path), capsys.readouterr()
+    assert lock.pin("mimir").versions["2.11.0"] == {"amd64": B}
+    assert lock.pin("prometheus").versions["3.13.3"] == {"amd64": A, "arm64": B}
+    assert said.splitlines() == [f"prometheus 3.13.3 arm64 {B}", f"mimir 2.11.0 amd64 {B}"]
+    assert (
+        "no host here needs it: mimir 2.11.0 arm64: " in missing and "mimir-linux-arm64-sha-256 answered 404" in missing
+    )
+
+
+@pytest.mark.parametrize(
+    ("arch", "folder", "text", "code"),
+    [
+        ("amd64", "", "", Exit.FAILED),
+        ("arm64", "group_data", 'arch = "arm64"\n', Exit.FAILED),
+        ("arm64", "inventories", "one = [('one', {'arch': 'arm64'})]\n", Exit.FAILED),
+        ("arm64", "group_data", '# arch = "arm64"\n', Exit.OK),
+    ],
+)
+def test_a_sum_that_hosts_here_need_fails_the_run_which_records_the_others(
+    path: Path, pages: dict[str, str], capsys: pytest.CaptureFixture[str], arch: str, folder: str, text: str, code: Exit
+) -> None:
+    if folder:
+        (path.parent / folder).mkdir()
+        (path.parent / folder / "one.py").write_text(text)
+    del pages[f"/mimir-2.11.0/mimir-linux-{arch}-sha-256"]
+    assert main([], path) == code
+    assert Lock.load(path).pin("prometheus").versions["3.13.3"] == {"amd64": A, "arm64": B}
+    [other] = Lock.load(path).pin("mimir").versions["2.11.0"]
+    assert other != arch and f": mimir 2.11.0 {arch}: " in capsys.readouterr().err
+
+
+def test_a_404_is_no_silence_of_the_server(path: Path, pages: dict[str, str]) -> None:
+    del pages["/v3.13.3/sha256sums.txt"]
+    assert main([], path) == Exit.OK, "what is asked of the same server after it is answered"
+    assert Lock.load(path).pin("mimir").versions["2.11.0"] == {"amd64": B, "arm64": C}
 
 
 def test_a_list_without_our_file_is_a_sentence(
@@ -162,8 +201,11 @@ def test_a_published_sum_that_contradicts_ours_is_never_recorded(
     path: Path, pages: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     pages["/v3.13.3/sha256sums.txt"] = pages["/v3.13.3/sha256sums.txt"].replace(A, C)
-    said = failed(path, [], capsys)
-    assert f"prometheus 3.13.3 amd64: artifacts.lock says {A}" in said and f"says {C}" in said
+    assert main([], path) == Exit.FAILED
+    said = capsys.readouterr().err
+    assert f"prometheus 3.13.3 amd64: artifacts.lock says {A}" in said and f"says {C}; nothing was recorded" in said
+    assert Lock.load(path).pin("prometheus").versions["3.13.3"] == {"amd64": A}, "nothing of that row"
+    assert Lock.load(path).pin("mimir").versions["2.11.0"] == {"amd64": B, "arm64": C}, "all of the others"
 
 
 def test_an_unknown_artifact_is_a_sentence(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -444,6 +444,36 @@ def test_the_window_is_long_enough_for_every_service_that_restarts() -> None:
     assert plan(wanted, converged(wanted)).activation(600) == 10
 
 
+@pytest.mark.parametrize(
+    ("parts", "changes"),
+    [
+        ({}, []),
+        ({"processes": {"alpha": Process("activating", "")}}, []),
+        ({"volumes": {"/data/alpha": ("root:root", "750", "directory")}}, []),
+        ({"artifacts": frozenset({"old-1-0123"})}, []),
+        ({"support": {}}, [f"to do as well: support {path}" for path in sorted(SUPPORT)]),
+        ({"users": frozenset()}, ["to do as well: user lgtm-alpha"]),
+        ({"wrong": {}}, ["no longer to do: volume /data/alpha"]),
+        ({"current": "g0"}, ["no longer to do: switch g1 → {id}", "to do as well: switch g0 → {id}"]),
+    ],
+)
+def test_a_plan_that_is_made_anew_says_what_else_is_to_be_done(parts: dict[str, Any], changes: list[str]) -> None:
+    """The reasons may be others, and so may what the switch restarts: it finds that out itself."""
+    wanted = build(full())
+    wrong = {"/data/alpha": Wrong(1, "0:0", "600", "a")}
+    found = replace(converged(wanted), current="g1", wrong=wrong, artifacts=frozenset())
+    one, anew = plan(wanted, found), plan(wanted, replace(found, **parts))
+    assert one.changes(anew) == [change.format(id=wanted.id) for change in changes]
+
+
+def test_a_restart_that_nobody_planned_is_no_part_of_a_plan_that_restarts_nothing() -> None:
+    wanted = build(full())
+    found = replace(converged(wanted), users=frozenset())
+    ended = replace(found, processes={"alpha": Process("failed", "")})
+    assert plan(wanted, found).changes(plan(wanted, ended)) == ["to do as well: restart alpha: is failed"]
+    assert plan(wanted, ended).changes(plan(wanted, found)) == []
+
+
 def test_the_plan_carries_the_fingerprint_it_was_made_from() -> None:
     assert plan(WANTED, replace(HERE, fingerprint="abc")).fingerprint == "abc"
 

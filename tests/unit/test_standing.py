@@ -17,7 +17,7 @@ from lgtm.preflight import CHECKS, View
 from lgtm.preflight import results as preflight_results
 from lgtm.settings import SiteSettings
 from lgtm.site import Node, Site
-from lgtm.standing import results
+from lgtm.standing import absent, results, stopped
 
 NOW = 1_700_000_000
 ALPHA = full(unit=Unit(("{artifact}/alpha",), memory_max=100 * 2**20), volumes=(Volume("/data/alpha", expects=2**30),))
@@ -51,6 +51,28 @@ def test_a_healthy_host_is_well_in_every_item() -> None:
     assert all(one.check.remedy for one in found.values())
     assert found["alpha.active"].found == "for 15 min"
     assert found["host.retention"].found == "/data: 1.0 GiB of 1024.0 GiB"
+
+
+def test_a_host_on_which_nothing_is_deployed_is_a_sentence() -> None:
+    def said(**parts: Any) -> str:
+        return absent(View(SITE, WANTED, replace(HERE, **parts), NOW), "inventories/prod.py")
+
+    assert said() == ""
+    assert said(current=None).startswith(
+        "nothing is deployed here; `pyinfra inventories/prod.py deploy.py --dry` shows"
+    )
+    gone = said(current="g0")
+    assert "/opt/lgtm/current leads to g0, which is gone; `pyinfra inventories/prod.py deploy.py` mends it" in gone
+
+
+def test_a_host_on_which_all_is_stopped_is_a_sentence_and_one_service_that_runs_is_enough() -> None:
+    def said(*states: str) -> str:
+        units = {f"s{number}": Process(state, "") for number, state in enumerate(states)}
+        return stopped(View(SITE, WANTED, replace(HERE, processes=units), NOW))
+
+    assert said("inactive", "active") == ""
+    assert said("inactive", "activating") == ""  # it crashes again and again: that is for its own checks to say
+    assert said("inactive", "failed").startswith("all 2 services are stopped here") and "lgtm.target" in said()
 
 
 LOOKS = 'users:(("alpha",pid=42,fd=7))'
