@@ -51,13 +51,13 @@ def rendered(site: Site) -> str:
     return _file({"apiVersion": 1, "prune": True, "datasources": sources})
 
 
-def provider(name: str, path: str) -> str:
+def provider(name: str, folder: str, path: str) -> str:
     """The provisioning file for a folder of dashboards, which Grafana reads again every 30 s."""
     one = {
         "name": name,
         "orgId": 1,
-        "folder": name,
-        "folderUid": name,
+        "folder": folder,
+        "folderUid": folder,
         "type": "file",
         "allowUiUpdates": False,
         # Every deploy is another folder behind `current`: with deletion, Grafana would delete and make each one again,

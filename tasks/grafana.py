@@ -24,7 +24,8 @@ from .dashboards import models, queries_of
 USES = ("prometheus", "mimir", "loki", "tempo")
 DATA = "/data/grafana"
 FOLDER = "pyinfra-lgtm"  # of the dashboards, in Grafana
-HOME = "gatewayz-overview"  # the dashboard that people see first
+PROVIDER = "lgtm"  # under another name, Grafana deletes what it had of the former one: dashboards under old uids
+HOME = "lgtm-gatewayz-overview"  # the dashboard that people see first
 CONFIG = etc("grafana", "grafana.ini")
 PASSWORD = "admin_password"
 JOURNAL = "journalctl -u lgtm-grafana -n 200"
@@ -86,7 +87,7 @@ def _files(settings: GrafanaSettings, site: Site) -> tuple[ConfigFile, ...]:
         settings=settings, http=site.port("grafana"), data=DATA, password=credential("grafana", PASSWORD),
         provisioning=etc("grafana", "provisioning"), home=etc("grafana", f"dashboards/{HOME}.json"),
     )  # fmt: skip
-    provider = datasources.provider(FOLDER, etc("grafana", "dashboards"))
+    provider = datasources.provider(PROVIDER, FOLDER, etc("grafana", "dashboards"))
     return (
         ConfigFile("grafana.ini", main),
         ConfigFile("prepare.sh", read(__file__, "prepare.sh"), "none"),

@@ -53,6 +53,7 @@ LANGUAGE = {"loki": "logql", "tempo": "traceql"}
 
 def test_there_are_six_and_each_is_named_by_its_uid() -> None:
     assert {name: model["uid"] for name, model in models().items()} == {uid: uid for uid in UIDS}
+    assert all(uid.startswith("lgtm-") and len(uid) <= 40 for uid in UIDS)
     assert len({model["title"] for model in models().values()}) == len(UIDS)
 
 
@@ -99,14 +100,18 @@ BREAKS: list[tuple[str, Callable[[Any], Any], str]] = [
     ("long range", lambda m: first(m).update(timeFrom="7d"), "are not Mimir's"),
     ("no exemplars", lambda m: first(m)["targets"][0].pop("exemplar"), "without exemplars"),
     ("dead link", lambda m: first(m).update(links=[{"url": "/d/nowhere"}]), "nothing at /d/nowhere"),
-    ("dead variable", lambda m: first(m).update(links=[{"url": "/d/logs?var-env=x"}]), "nothing at /d/logs"),
-    ("dead variables", lambda m: first(m).update(links=[{"url": "/d/logs?${env:queryparam}"}]), "nothing at /d/logs"),
+    ("dead variable", lambda m: first(m).update(links=[{"url": "/d/lgtm-logs?var-env=x"}]), "nothing at /d/lgtm-logs"),
+    (
+        "dead variables",
+        lambda m: first(m).update(links=[{"url": "/d/lgtm-logs?${env:queryparam}"}]),
+        "nothing at /d/lgtm-logs",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("change", "says"), [rest for _, *rest in BREAKS], ids=[name for name, *_ in BREAKS])
 def test_a_fault_is_found(change: Callable[[Any], Any], says: str) -> None:
-    model = deepcopy(models()["golden-signals"])
+    model = deepcopy(models()["lgtm-golden-signals"])
     change(model)
     assert [sentence for sentence in faults(model) if says in sentence]
 
@@ -118,7 +123,7 @@ def test_every_language_is_asked_and_no_variable_is_left() -> None:
 
 
 def test_a_variable_that_nobody_declares_is_refused() -> None:
-    model = deepcopy(models()["golden-signals"])
+    model = deepcopy(models()["lgtm-golden-signals"])
     model["templating"]["list"] = []
     with pytest.raises(ValueError, match="no variable env"):
         queries_of(model)

@@ -235,10 +235,10 @@ def test_exemplars_lead_to_traces() -> None:
 def test_every_dashboard_is_delivered_under_its_uid() -> None:
     names = {path.name for path in (ROOT / "templates/grafana/dashboards").glob("*.json")}
     files = {one.path.removeprefix("dashboards/"): one for one in made().files if one.path.startswith("dashboards/")}
-    assert files.keys() == names and "gatewayz-overview.json" in names
+    assert files.keys() == names and "lgtm-gatewayz-overview.json" in names
     assert {f"{json.loads(one.content)['uid']}.json" for one in files.values()} == names
     assert {one.on_change for one in files.values()} == {"none"}
-    assert ini()["dashboards"]["default_home_dashboard_path"].endswith("/dashboards/gatewayz-overview.json")
+    assert ini()["dashboards"]["default_home_dashboard_path"].endswith("/dashboards/lgtm-gatewayz-overview.json")
 
 
 def test_dashboards_are_read_again_from_whatever_is_current() -> None:
@@ -253,6 +253,13 @@ def test_a_deploy_does_not_cost_people_their_stars() -> None:
     """With deletion, Grafana makes anew whatever lies at another path, as everything does after a switch."""
     [provider] = parsed(made(), "provisioning/dashboards/dashboards.yml")["providers"]
     assert provider["disableDeletion"] is True
+
+
+def test_dashboards_of_before_they_had_uids_of_their_own_are_gone_from_the_same_folder() -> None:
+    """Grafana deletes at its start what a provider has left that is no longer there: `pyinfra-lgtm`, until then."""
+    [provider] = parsed(made(), "provisioning/dashboards/dashboards.yml")["providers"]
+    assert provider["name"] == "lgtm"
+    assert provider["folder"] == provider["folderUid"] == "pyinfra-lgtm"
 
 
 def test_a_check_that_logs_in_names_the_secret_and_never_shows_it() -> None:
@@ -299,8 +306,8 @@ def test_a_dashboard_that_is_missing_is_bad() -> None:
     every = [{"uid": path.stem} for path in (ROOT / "templates/grafana/dashboards").glob("*.json")]
     assert found("grafana.dashboards", 200, every) == f"{len(every)} dashboards"
     assert found("grafana.dashboards", 200, [*every, {"uid": "mine"}]).endswith("and not ours: mine")
-    refused("grafana.dashboards", 200, [one for one in every if one["uid"] != "stack"], "stack missing")
-    refused("grafana.dashboards", 200, [], "gatewayz-overview")
+    refused("grafana.dashboards", 200, [one for one in every if one["uid"] != "lgtm-stack"], "lgtm-stack missing")
+    refused("grafana.dashboards", 200, [], "lgtm-gatewayz-overview")
 
 
 def test_a_data_source_that_does_not_answer_is_bad() -> None:

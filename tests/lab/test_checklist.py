@@ -72,7 +72,7 @@ BREAKS = (
         "".join(f"sed -i '{edit}' {CONFIG}/{file}; " for file, edit in EDITS.items())
         + without("alerting")
         + f"sed -i 's/9009/9008/' {CONFIG}/grafana/provisioning/datasources/datasources.yml; "
-        + f"rm {CONFIG}/grafana/dashboards/traces.json {CONFIG}/prometheus/rules/stack.yml; "
+        + f"rm {CONFIG}/grafana/dashboards/lgtm-traces.json {CONFIG}/prometheus/rules/stack.yml; "
         + "systemctl restart lgtm-prometheus lgtm-alertmanager lgtm-mimir lgtm-loki lgtm-tempo lgtm-grafana",
         "",
         {
@@ -82,7 +82,7 @@ BREAKS = (
             "mimir.config": "is in force, not '30d'", "loki.config": "is in force, not '30d'",
             "tempo.config": "is in force, not '1209600s'", "prometheus.alertmanagers": "0 of 1 in use",
             "prometheus.rules": "not loaded: ", "grafana.datasources": "grafana_mimir asks http://127.0.0.1:9008",
-            "grafana.dashboards": "traces missing",
+            "grafana.dashboards": "lgtm-traces missing",
         },
         waits=12,
     ),
