@@ -38,10 +38,15 @@ def addresses(site: Site) -> dict[str, str]:
     return {uid(service): _url(service, site) for service in carried(site)}
 
 
+def proxied(service: str) -> str:
+    """The path under which Grafana hands a question on to a data source."""
+    return f"/api/datasources/proxy/uid/{uid(service)}"
+
+
 def question(service: str) -> str:
     """The path under which Grafana says whether a data source answers. Tempo's has no health: it is asked itself."""
     if service == "tempo":
-        return f"/api/datasources/proxy/uid/{uid(service)}/api/echo"
+        return f"{proxied(service)}/api/echo"
     return f"/api/datasources/uid/{uid(service)}/health"
 
 
@@ -124,7 +129,8 @@ def _logs(others: set[str]) -> dict[str, Any]:
 
 
 def _traces(others: set[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {"nodeGraph": {"enabled": True}}
+    # Tempo streams on its HTTP port, see `stream_over_http_enabled`.
+    found: dict[str, Any] = {"nodeGraph": {"enabled": True}, "streamingEnabled": {"search": True, "metrics": True}}
     around = {"tags": [{"key": "service.name", "value": "service"}]}
     if "loki" in others:
         found["tracesToLogsV2"] = around | {

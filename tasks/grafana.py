@@ -18,7 +18,7 @@ from lgtm.secrets import Secret
 from lgtm.settings import PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
 
-from . import datasources
+from . import datasources, traceql
 from .dashboards import models, queries_of
 
 USES = ("prometheus", "mimir", "loki", "tempo")
@@ -110,7 +110,7 @@ def dashboards() -> tuple[str, ...]:
 
 def checks(settings: GrafanaSettings, site: Site) -> list[Check]:
     health = site.url("grafana", "/api/health")
-    inside = [*_delivered(site), *_answering(site), *_queries(site)]
+    inside = [*_delivered(site), *_answering(site), *traceql.checks(site), *_queries(site)]
     return [
         ready("grafana", health, settings.ready_timeout),
         Check("grafana.database", "Grafana's database is well", health, _database, f"{JOURNAL} -g database"),

@@ -318,5 +318,27 @@ def test_a_data_source_that_does_not_answer_is_bad() -> None:
     assert found("grafana.asks_tempo", 200, "echo") == "it echoes"
     refused("grafana.asks_tempo", 502, "connection refused", "connection refused")
     refused("grafana.asks_tempo", 200, "<html>", "<html>")
-    assert check("grafana.asks_loki").gate == "peer"
     assert check("grafana.asks_tempo").url.endswith("/api/datasources/proxy/uid/grafana_tempo/api/echo")
+    assert check("grafana.asks_loki").gate == "peer"
+
+
+def test_traceql_metrics_that_tempo_cannot_make_are_bad() -> None:
+    name = "grafana.traceql_metrics"
+    assert found(name, 200, {"series": [{"labels": [], "samples": []}], "metrics": {}}) == "1 series"
+    assert found(name, 200, {"metrics": {}}) == "0 series"  # nobody has sent a span yet
+    refused(name, 500, "error finding generators: localblocks processor not found", "localblocks processor not found")
+    refused(name, 401, "no", "HTTP 401")
+    refused(name, 200, {"status": "success"}, "HTTP 200, but")
+    one = check(name)
+    assert one.gate == "peer" and not one.slow
+    assert "/api/datasources/proxy/uid/grafana_tempo/api/metrics/query_range?q=%7B%20%7D%20%7C%20rate%28%29&" in one.url
+
+
+def test_traceql_metrics_are_asked_for_only_where_there_is_a_tempo() -> None:
+    site = make_site({"one": ("grafana", "prometheus")})
+    every = {one.id for one in tasks()["grafana"].checks(site.here.services["grafana"], site)}
+    assert "grafana.traceql_metrics" not in every and "grafana.asks_prometheus" in every
+
+
+def test_tempos_source_streams_searches_and_metrics() -> None:
+    assert sources()["grafana_tempo"]["jsonData"]["streamingEnabled"] == {"search": True, "metrics": True}

@@ -27,7 +27,7 @@ EDITS = {  # what is changed by hand below the running generation: file → sed 
     "alertmanager/alertmanager.yml": "0,/repeat_interval: .*/s//repeat_interval: 7h/",
     "mimir/mimir.yml": "s/compactor_blocks_retention_period: .*/compactor_blocks_retention_period: 9d/",
     "loki/loki.yml": "s/retention_period: .*/retention_period: 216h/",
-    "tempo/tempo.yml": "s/block_retention: .*/block_retention: 99h/",
+    "tempo/tempo.yml": 's/block_retention: .*/block_retention: 99h/; s/, "local-blocks"//',
 }
 
 
@@ -83,6 +83,7 @@ BREAKS = (
             "tempo.config": "is in force, not '1209600s'", "prometheus.alertmanagers": "0 of 1 in use",
             "prometheus.rules": "not loaded: ", "grafana.datasources": "grafana_mimir asks http://127.0.0.1:9008",
             "grafana.dashboards": "lgtm-traces missing",
+            "grafana.traceql_metrics": "localblocks processor not found",
         },
         waits=12,
     ),
