@@ -48,7 +48,7 @@ class GrafanaSettings(ServiceSettings):
     http_port: PortNumber = 3000
     admin_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]+$")] = "admin"
     admin_password: Annotated[Secret, AfterValidator(_password)] = from_env("GRAFANA_ADMIN_PASSWORD")
-    # Where people reach Grafana; with a path, the proxy in front takes it off.
+    # Where people reach Grafana. A proxy in front passes WebSockets on, by which searches stream, and takes a path off.
     external_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = None
 
 
