@@ -10,6 +10,9 @@ from lgtm.settings import Settings
 from lgtm.site import Site
 
 EXEMPLARS = ("trace_id", "traceID")  # the label that names the trace: GatewayZ's, and the one of span metrics
+FOLDER = "pyinfra-lgtm"  # of the dashboards, in Grafana
+PROVIDER = "lgtm"  # under another name, Grafana deletes what it had of the former one: dashboards under old uids
+PROVIDERS = (PROVIDER, "pyinfra-lgtm")  # that are ours or were
 NAMES = {"prometheus": "Prometheus", "mimir": "Mimir", "loki": "Loki", "tempo": "Tempo"}
 HEXADECIMAL = "[0-9a-fA-F]{16,32}"
 # A trace id in a line: JSON, also within a JSON text, and key=value, quoted or not.
@@ -73,10 +76,15 @@ def addresses(site: Site, existing: Sequence[Existing] = ()) -> dict[str, str]:
     return ours | {one.uid: _url(one.service, site) for one in mapped(site, existing)}
 
 
+def proxied(service: str) -> str:
+    """The path under which Grafana hands a question on to a data source."""
+    return f"/api/datasources/proxy/uid/{uid(service)}"
+
+
 def question(service: str) -> str:
     """The path under which Grafana says whether a data source answers. Tempo's has no health: it is asked itself."""
     if service == "tempo":
-        return f"/api/datasources/proxy/uid/{uid(service)}/api/echo"
+        return f"{proxied(service)}/api/echo"
     return f"/api/datasources/uid/{uid(service)}/health"
 
 
@@ -91,13 +99,13 @@ def rendered(site: Site, existing: Sequence[Existing] = ()) -> str:
     return _file({"apiVersion": 1, "prune": True, "datasources": sources})
 
 
-def provider(folder: str, path: str) -> str:
+def provider(path: str) -> str:
     """The provisioning file for a folder of dashboards, which Grafana reads again every 30 s."""
     one = {
-        "name": folder,
+        "name": PROVIDER,
         "orgId": 1,
-        "folder": folder,
-        "folderUid": folder,
+        "folder": FOLDER,
+        "folderUid": FOLDER,
         "type": "file",
         "allowUiUpdates": False,
         # Every deploy is another folder behind `current`: with deletion, Grafana would delete and make each one again,
@@ -164,7 +172,8 @@ def _logs(others: set[str]) -> dict[str, Any]:
 
 
 def _traces(others: set[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {"nodeGraph": {"enabled": True}}
+    # Tempo streams on its HTTP port, see `stream_over_http_enabled`.
+    found: dict[str, Any] = {"nodeGraph": {"enabled": True}, "streamingEnabled": {"search": True, "metrics": True}}
     around = {"tags": [{"key": "service.name", "value": "service"}]}
     if "loki" in others:
         found["tracesToLogsV2"] = around | {

@@ -19,14 +19,13 @@ from lgtm.secrets import Secret
 from lgtm.settings import Many, PortNumber, ServiceSettings, from_env
 from lgtm.site import Site
 
-from . import datasources, grafana_people
+from . import datasources, grafana_people, traceql
 from . import grafana_answers as answers
 from .dashboards import models, queries_of
 
 USES = ("prometheus", "mimir", "loki", "tempo")
 DATA = "/data/grafana"
-FOLDER = "pyinfra-lgtm"  # of the dashboards, in Grafana
-HOME = "gatewayz-overview"  # the dashboard that people see first
+HOME = "lgtm-gatewayz-overview"  # the dashboard that people see first
 CONFIG = etc("grafana", "grafana.ini")
 PASSWORD = "admin_password"
 JOURNAL = "journalctl -u lgtm-grafana -n 200"
@@ -49,7 +48,7 @@ class GrafanaSettings(ServiceSettings):
     http_port: PortNumber = 3000
     admin_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]+$")] = "admin"
     admin_password: Annotated[Secret, AfterValidator(_password)] = from_env("GRAFANA_ADMIN_PASSWORD")
-    # Where people reach Grafana; with a path, the proxy in front takes it off.
+    # Where people reach Grafana. A proxy in front passes WebSockets on, by which searches stream, and takes a path off.
     external_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = None
     # Data sources that the database has of before, under a name or uid of ours: see docs/from-docker-compose.md
     existing_sources: Many[Annotated[datasources.Existing, Field(strict=False)]] = ()
@@ -91,7 +90,7 @@ def _files(settings: GrafanaSettings, site: Site) -> tuple[ConfigFile, ...]:
         settings=settings, http=site.port("grafana"), data=DATA, password=credential("grafana", PASSWORD),
         provisioning=etc("grafana", "provisioning"), home=etc("grafana", f"dashboards/{HOME}.json"),
     )  # fmt: skip
-    provider = datasources.provider(FOLDER, etc("grafana", "dashboards"))
+    provider = datasources.provider(etc("grafana", "dashboards"))
     return (
         ConfigFile("grafana.ini", main),
         ConfigFile("prepare.sh", read(__file__, "prepare.sh"), "none"),
@@ -117,6 +116,7 @@ def checks(settings: GrafanaSettings, site: Site) -> list[Check]:
     inside = [
         *_delivered(datasources.addresses(site, settings.existing_sources), site),
         *_answering(site),
+        *traceql.checks(site),
         *_queries(site),
     ]
     return [
@@ -133,13 +133,13 @@ def checks(settings: GrafanaSettings, site: Site) -> list[Check]:
 
 def made(settings: GrafanaSettings, site: Site) -> list[Made]:
     """What people make in Grafana, and must find again whatever we change."""
-    return grafana_people.made(site, settings.existing_sources, FOLDER, settings.admin_user, f"grafana/{PASSWORD}")
+    return grafana_people.made(site, settings.existing_sources, settings.admin_user, f"grafana/{PASSWORD}")
 
 
 def adopted(settings: GrafanaSettings, site: Site, files: Mapping[str, bytes]) -> Adopted:
     """What becomes of a database that lies there before Grafana's first start, or after it has failed."""
     named = {path.removeprefix(f"{DATA}/"): content for path, content in files.items()}
-    return grafana_people.adopted(site, settings.existing_sources, FOLDER, dashboards(), named)
+    return grafana_people.adopted(site, settings.existing_sources, dashboards(), named)
 
 
 def _delivered(sources: Mapping[str, str], site: Site) -> list[Check]:

@@ -50,23 +50,23 @@ QUERIES = {
 }
 FROM_FILES = (
     RESOURCES.format("dashboards").replace("IS NULL", "IS NOT NULL")
-    + """ AND json_extract(value, '$.metadata.annotations."grafana.app/managerId"') <> '{0}'""",
+    + """ AND json_extract(value, '$.metadata.annotations."grafana.app/managerId"') NOT IN {0}""",
     "SELECT uid, title FROM dashboard WHERE id IN"
-    " (SELECT dashboard_id FROM dashboard_provisioning WHERE name <> '{0}')",
+    " (SELECT dashboard_id FROM dashboard_provisioning WHERE name NOT IN {0})",
 )
 PRUNABLE = "SELECT uid, name FROM data_source WHERE org_id = 1 AND is_prunable"
 TYPES = "SELECT uid, type FROM data_source WHERE org_id = 1"
 
 
-def made(site: Site, existing: Sequence[Existing], folder: str, user: str, secret: str) -> list[Made]:
-    """Every kind of things that people make in Grafana; what lies in our own `folder` is not theirs."""
+def made(site: Site, existing: Sequence[Existing], user: str, secret: str) -> list[Made]:
+    """Every kind of things that people make in Grafana; what lies in our own folder is not theirs."""
     ask = partial(Made, user=user, secret=secret)
     ours = {datasources.uid(service) for service in datasources.NAMES}
     return [
         ask(DASHBOARDS, "dashboards", site.url("grafana", "/api/search?type=dash-db&limit=5000"),
-            lambda answer: _listed(answer, "uid", "title", lambda one: one.get("folderUid") != folder)),
+            lambda answer: _listed(answer, "uid", "title", lambda one: one.get("folderUid") != datasources.FOLDER)),
         ask(FOLDERS, "folders", site.url("grafana", "/api/search?type=dash-folder&limit=5000"),
-            lambda answer: _listed(answer, "uid", "title", lambda one: one["uid"] != folder)),
+            lambda answer: _listed(answer, "uid", "title", lambda one: one["uid"] != datasources.FOLDER)),
         ask(USERS, "users", site.url("grafana", "/api/users?perpage=5000"),
             lambda answer: _listed(answer, "login", "login")),
         ask(SOURCES, "data sources", site.url("grafana", "/api/datasources"),
@@ -99,12 +99,10 @@ class Source:
     goes: bool
 
 
-def adopted(
-    site: Site, existing: Sequence[Existing], folder: str, dashboards: Sequence[str], files: Mapping[str, bytes]
-) -> Adopted:
+def adopted(site: Site, existing: Sequence[Existing], dashboards: Sequence[str], files: Mapping[str, bytes]) -> Adopted:
     """What becomes of a database that lies where ours will be; `files` is name → content, without the directory.
 
-    `folder` and `dashboards` are ours.
+    `dashboards` are the uids of ours.
     """
     if not files.get(DATABASE[0]):
         return Adopted()
@@ -112,7 +110,7 @@ def adopted(
         with _opened(files) as database:
             names = {kind: _first(database, queries) for kind, queries in QUERIES.items()}
             sources = _sources(database, names[SOURCES])
-            from_files = _first(database, [query.format(folder) for query in FROM_FILES])
+            from_files = _first(database, [query.format(datasources.PROVIDERS) for query in FROM_FILES])
     except sqlite3.DatabaseError as error:  # perhaps Grafana is writing it as it starts and ends
         return Adopted(
             notes=(f"{DATABASE[0]} cannot be read ({error}); should something get lost, nobody would notice",)
@@ -122,7 +120,7 @@ def adopted(
         for uid, title in sorted(names[DASHBOARDS].items())
         if uid in dashboards
     ]
-    counts = [f"{len(names[kind.id])} {kind.title}" for kind in made(site, existing, folder, "", "")]
+    counts = [f"{len(names[kind.id])} {kind.title}" for kind in made(site, existing, "", "")]
     return Adopted(
         (*taken, *_clashes(site, existing, sources)),
         (f"finds {', '.join(counts)}: all must be there afterwards", *_leaving(from_files)),

@@ -14,12 +14,12 @@ from lgtm.render import render
 from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, seconds
 from lgtm.site import LOOPBACK, Scrape, Site
 
-from . import canary, inforce
+from . import canary, inforce, traceql
 
 USES = ("mimir",)
-OWN = (canary.SERVICE, "prometheus")  # services whose spans are the stack's own
 SCRAPE = Scrape("15s", "10s")
 DATA = "/data/tempo"
+OWN = "|".join(traceql.OWN)
 REMOTE = "span-metrics"  # the name of the generator's queue
 DIMENSIONS = (
     "ai.model_id", "ai.provider", "db.system", "error.type", "gen_ai.request.model", "gen_ai.system",
@@ -43,6 +43,10 @@ class TempoSettings(ServiceSettings):
     max_trace_size: Bytes = 5_000_000  # bytes of one trace
     span_dimensions: Many[str] = DIMENSIONS  # span attributes that become labels; of few values each: no customers
     latency_buckets: Many[float] = BUCKETS  # seconds; a model may well take a minute
+    metrics_window: Duration = "3h"  # how far back TraceQL metrics reach in 2.x; in 3.x it is the retention
+    metrics_block: Bytes = (
+        100_000_000  # bytes of spans in a block for TraceQL metrics, in 2.x; a new one after 5 minutes
+    )
     max_series: int = 50_000  # series the generator may make of spans; what exceeds them is dropped
     stop_timeout: int = 60  # seconds until a stopping Tempo is killed; 3.0.3 never ends once it has been queried
 
@@ -69,7 +73,7 @@ def component(settings: TempoSettings, site: Site) -> Component:
             site.port("tempo", "otlp_http"),
         ),
         files=(ConfigFile("tempo.yml", _main(settings, site)),),
-        volumes=(Volume(DATA, expects=int(settings.bytes_expected * seconds(settings.retention) / 86400)),),
+        volumes=(Volume(DATA, expects=_expected(settings)),),
         # The file must be named by its flag: as a bare word it is ignored, and the defaults are found valid.
         validators=(Validator(("{artifact}/tempo", "-config.verify=true", "-config.file={etc}/tempo.yml")),),
         after=("mimir",) if "mimir" in site.here.services else (),
@@ -77,16 +81,30 @@ def component(settings: TempoSettings, site: Site) -> Component:
     )
 
 
+def _expected(settings: TempoSettings) -> int:
+    """Bytes on disk: a day's traces for every day of the retention; in 2.x those for TraceQL metrics once more."""
+    twice = 0.0 if _three(settings) else seconds(settings.metrics_window)
+    return int(settings.bytes_expected * (seconds(settings.retention) + twice) / 86400)
+
+
 def _main(settings: TempoSettings, site: Site) -> str:
-    mimir = site.the("mimir")
+    mimir, window = site.the("mimir"), seconds(settings.metrics_window)
     return render(
         __file__, "tempo.yml",
         settings=settings, data=DATA, own=LOOPBACK, environment=site.environment, remote=REMOTE,
         three=_three(settings), http=site.port("tempo"), parts=f"{LOOPBACK}:{settings.grpc_port}",
         otlp_grpc=site.target("tempo", "otlp_grpc"), otlp_http=site.target("tempo", "otlp_http"),
         retention=f"{seconds(settings.retention):.0f}s",  # Go knows no days
+        # Tempo rounds what is asked for up to whole steps: five minutes of them, as much as it keeps longer.
+        window={"kept": f"{window:.0f}s", "asked": f"{window + 300:.0f}s"}, own_services=OWN,
+        processors=_processors(settings, bool(mimir)),
         push=site.url("mimir", "/api/v1/push", mimir) if mimir else None,
     )  # fmt: skip
+
+
+def _processors(settings: TempoSettings, pushes: bool) -> list[str]:
+    """What the generator makes of spans: metrics where a Mimir takes them, and blocks for TraceQL metrics in 2.x."""
+    return ["service-graphs", "span-metrics"] * pushes + ["local-blocks"] * (not _three(settings))
 
 
 def _three(settings: TempoSettings) -> bool:
@@ -118,7 +136,7 @@ def _flowing(site: Site) -> list[Check]:
 def _sent(site: Site) -> Check:
     """Somebody else than the stack itself sends spans; verify.py's own canary must not be taken for an application."""
     now = int(time.time())
-    query = quote(f'{{ resource.service.name !~ "{"|".join(OWN)}" }}', safe="")
+    query = quote(f'{{ resource.service.name !~ "{OWN}" }}', safe="")
     return Check(
         "tempo.spans", "Applications send spans to Tempo",
         site.url("tempo", f"/api/search?q={query}&start={now - 3600}&end={now + 60}&limit=1"), _spans,

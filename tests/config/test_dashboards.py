@@ -14,6 +14,7 @@ import grammars
 import metrics
 import pytest
 from dashboardlint import faults
+from dashboardlook import blemishes
 from dashboards import EMPTY_WHEN_HEALTHY, EMPTY_WITH_STAND_IN, UIDS, Query, models, queries, queries_of
 from querylanguages import Server, promtool, serving
 
@@ -53,12 +54,14 @@ LANGUAGE = {"loki": "logql", "tempo": "traceql"}
 
 def test_there_are_six_and_each_is_named_by_its_uid() -> None:
     assert {name: model["uid"] for name, model in models().items()} == {uid: uid for uid in UIDS}
+    assert all(uid.startswith("lgtm-") and len(uid) <= 40 for uid in UIDS)
     assert len({model["title"] for model in models().values()}) == len(UIDS)
 
 
 @pytest.mark.parametrize("uid", UIDS)
 def test_a_dashboard_has_no_fault(uid: str) -> None:
     assert faults(models()[uid]) == []
+    assert blemishes(models()[uid]) == []
 
 
 @pytest.mark.parametrize("uid", UIDS)
@@ -99,16 +102,83 @@ BREAKS: list[tuple[str, Callable[[Any], Any], str]] = [
     ("long range", lambda m: first(m).update(timeFrom="7d"), "are not Mimir's"),
     ("no exemplars", lambda m: first(m)["targets"][0].pop("exemplar"), "without exemplars"),
     ("dead link", lambda m: first(m).update(links=[{"url": "/d/nowhere"}]), "nothing at /d/nowhere"),
-    ("dead variable", lambda m: first(m).update(links=[{"url": "/d/logs?var-env=x"}]), "nothing at /d/logs"),
-    ("dead variables", lambda m: first(m).update(links=[{"url": "/d/logs?${env:queryparam}"}]), "nothing at /d/logs"),
+    ("dead variable", lambda m: first(m).update(links=[{"url": "/d/lgtm-logs?var-env=x"}]), "nothing at /d/lgtm-logs"),
+    (
+        "dead variables",
+        lambda m: first(m).update(links=[{"url": "/d/lgtm-logs?${env:queryparam}"}]),
+        "nothing at /d/lgtm-logs",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("change", "says"), [rest for _, *rest in BREAKS], ids=[name for name, *_ in BREAKS])
 def test_a_fault_is_found(change: Callable[[Any], Any], says: str) -> None:
-    model = deepcopy(models()["golden-signals"])
+    model = deepcopy(models()["lgtm-golden-signals"])
     change(model)
     assert [sentence for sentence in faults(model) if says in sentence]
+
+
+def named(title: str, change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A change of the panel with this title."""
+    return lambda model: change(next(one for one in dashboards.panels(model) if one["title"] == title))
+
+
+def defaults(panel: Any) -> Any:
+    return panel["fieldConfig"]["defaults"]
+
+
+def ask(text: str) -> Callable[[Any], Any]:
+    return lambda panel: panel["targets"][0].update({"query" if "query" in panel["targets"][0] else "expr": text})
+
+
+# What was seen in a browser, once: the dashboard, what makes it so again, and what is said of it.
+SEEN: list[tuple[str, Callable[[Any], Any], str]] = [
+    ("stack", lambda m: m["time"].update({"from": "now-6h"}), "it opens with now-6h"),
+    ("traces", named("Spans, seven days", lambda p: defaults(p).pop("noValue")), "not say why it is empty"),
+    ("golden-signals", named("Latency against an hour ago", lambda p: defaults(p).pop("noValue")), "why it is empty"),
+    ("stack", named("Targets down", lambda p: p["targets"][0].update(instant=False)), "asks a range"),
+    ("gatewayz-overview", named("Requests", lambda p: defaults(p).pop("mappings")), "coloured like a value"),
+    (
+        "stack",
+        named("Days of disk left", lambda p: defaults(p)["mappings"][0]["options"]["result"].update(color="red")),
+        "coloured like a value",
+    ),
+    (
+        "stack",
+        named("Watchdog", lambda p: defaults(p)["mappings"][1]["options"]["result"].update(text="")),
+        "coloured like a value",
+    ),
+    ("traces", named("Errors in the chosen time by span", lambda p: defaults(p).pop("mappings")), "like a value"),
+    ("stack", named("Targets down", lambda p: p["gridPos"].update(w=3)), "the title is cut"),
+    ("traces", named("Errors in the chosen time by span", ask("topk(11, up)")), "not all its bars"),
+    ("providers-models", named("Success", ask("sort(up)")), "not all its bars"),
+    ("providers-models", named("Success", lambda p: p["gridPos"].update(h=4)), "not all its bars"),
+    ("stack", named("Rules that fail", lambda p: p.pop("transformations")), "a path is its legend"),
+    ("traces", named("Spans, seven days", ask("rate(traces_spanmetrics_calls_total[5m])")), "own services"),
+    ("traces", named("Requests between services", ask("rate(traces_service_graph_request_total[5m])")), "own services"),
+    ("traces", named("Slow traces", ask("{ duration > 1s }")), "own services"),
+    ("traces", lambda m: m["templating"]["list"][0]["query"].update(query="label_values(traces_x, a)"), "own services"),
+    ("logs", named("Lines of GatewayZ", ask('{service=~"$service"}')), "own services"),
+    ("traces", named("Slow traces", lambda p: p.update(title="Latest traces")), "not every Tempo"),
+]
+
+
+@pytest.mark.parametrize(("uid", "change", "says"), SEEN, ids=[f"{uid}: {says}" for uid, _, says in SEEN])
+def test_what_was_seen_once_is_found(uid: str, change: Callable[[Any], Any], says: str) -> None:
+    model = deepcopy(models()[f"lgtm-{uid}"])
+    change(model)
+    assert [sentence for sentence in blemishes(model) if says in sentence]
+
+
+def test_a_panel_that_may_well_be_empty_says_what_that_means() -> None:
+    shown = {
+        (uid, panel["title"]): defaults(panel) for uid, model in models().items() for panel in dashboards.panels(model)
+    }
+    may_be = [key for key in (EMPTY_WHEN_HEALTHY | EMPTY_WITH_STAND_IN) if key in shown]
+    assert len(may_be) > 15
+    assert [key for key in may_be if not (shown[key].get("noValue") or shown[key].get("mappings"))] == [
+        ("lgtm-stack", "Requests by status")  # of Mimir, which always has some
+    ]
 
 
 def test_every_language_is_asked_and_no_variable_is_left() -> None:
@@ -118,7 +188,7 @@ def test_every_language_is_asked_and_no_variable_is_left() -> None:
 
 
 def test_a_variable_that_nobody_declares_is_refused() -> None:
-    model = deepcopy(models()["golden-signals"])
+    model = deepcopy(models()["lgtm-golden-signals"])
     model["templating"]["list"] = []
     with pytest.raises(ValueError, match="no variable env"):
         queries_of(model)

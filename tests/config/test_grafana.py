@@ -236,10 +236,10 @@ def test_exemplars_lead_to_traces() -> None:
 def test_every_dashboard_is_delivered_under_its_uid() -> None:
     names = {path.name for path in (ROOT / "templates/grafana/dashboards").glob("*.json")}
     files = {one.path.removeprefix("dashboards/"): one for one in made().files if one.path.startswith("dashboards/")}
-    assert files.keys() == names and "gatewayz-overview.json" in names
+    assert files.keys() == names and "lgtm-gatewayz-overview.json" in names
     assert {f"{json.loads(one.content)['uid']}.json" for one in files.values()} == names
     assert {one.on_change for one in files.values()} == {"none"}
-    assert ini()["dashboards"]["default_home_dashboard_path"].endswith("/dashboards/gatewayz-overview.json")
+    assert ini()["dashboards"]["default_home_dashboard_path"].endswith("/dashboards/lgtm-gatewayz-overview.json")
 
 
 def test_dashboards_are_read_again_from_whatever_is_current() -> None:
@@ -254,6 +254,13 @@ def test_a_deploy_does_not_cost_people_their_stars() -> None:
     """With deletion, Grafana makes anew whatever lies at another path, as everything does after a switch."""
     [provider] = parsed(made(), "provisioning/dashboards/dashboards.yml")["providers"]
     assert provider["disableDeletion"] is True
+
+
+def test_dashboards_of_before_they_had_uids_of_their_own_are_gone_from_the_same_folder() -> None:
+    """Grafana deletes at its start what a provider has left that is no longer there: `pyinfra-lgtm`, until then."""
+    [provider] = parsed(made(), "provisioning/dashboards/dashboards.yml")["providers"]
+    assert provider["name"] == "lgtm"
+    assert provider["folder"] == provider["folderUid"] == "pyinfra-lgtm"
 
 
 def test_a_check_that_logs_in_names_the_secret_and_never_shows_it() -> None:
@@ -300,8 +307,8 @@ def test_a_dashboard_that_is_missing_is_bad() -> None:
     every = [{"uid": path.stem} for path in (ROOT / "templates/grafana/dashboards").glob("*.json")]
     assert found("grafana.dashboards", 200, every) == f"{len(every)} dashboards"
     assert found("grafana.dashboards", 200, [*every, {"uid": "mine"}]).endswith("and not ours: mine")
-    refused("grafana.dashboards", 200, [one for one in every if one["uid"] != "stack"], "stack missing")
-    refused("grafana.dashboards", 200, [], "gatewayz-overview")
+    refused("grafana.dashboards", 200, [one for one in every if one["uid"] != "lgtm-stack"], "lgtm-stack missing")
+    refused("grafana.dashboards", 200, [], "lgtm-gatewayz-overview")
 
 
 def test_a_data_source_that_does_not_answer_is_bad() -> None:
@@ -312,5 +319,27 @@ def test_a_data_source_that_does_not_answer_is_bad() -> None:
     assert found("grafana.asks_tempo", 200, "echo") == "it echoes"
     refused("grafana.asks_tempo", 502, "connection refused", "connection refused")
     refused("grafana.asks_tempo", 200, "<html>", "<html>")
-    assert check("grafana.asks_loki").gate == "peer"
     assert check("grafana.asks_tempo").url.endswith("/api/datasources/proxy/uid/grafana_tempo/api/echo")
+    assert check("grafana.asks_loki").gate == "peer"
+
+
+def test_traceql_metrics_that_tempo_cannot_make_are_bad() -> None:
+    name = "grafana.traceql_metrics"
+    assert found(name, 200, {"series": [{"labels": [], "samples": []}], "metrics": {}}) == "1 series"
+    assert found(name, 200, {"metrics": {}}) == "0 series"  # nobody has sent a span yet
+    refused(name, 500, "error finding generators: localblocks processor not found", "localblocks processor not found")
+    refused(name, 401, "no", "HTTP 401")
+    refused(name, 200, {"status": "success"}, "HTTP 200, but")
+    one = check(name)
+    assert one.gate == "peer" and not one.slow
+    assert "/api/datasources/proxy/uid/grafana_tempo/api/metrics/query_range?q=%7B%20%7D%20%7C%20rate%28%29&" in one.url
+
+
+def test_traceql_metrics_are_asked_for_only_where_there_is_a_tempo() -> None:
+    site = make_site({"one": ("grafana", "prometheus")})
+    every = {one.id for one in tasks()["grafana"].checks(site.here.services["grafana"], site)}
+    assert "grafana.traceql_metrics" not in every and "grafana.asks_prometheus" in every
+
+
+def test_tempos_source_streams_searches_and_metrics() -> None:
+    assert sources()["grafana_tempo"]["jsonData"]["streamingEnabled"] == {"search": True, "metrics": True}

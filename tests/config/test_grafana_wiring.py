@@ -35,6 +35,7 @@ class Installation:
 
     folder: Path
     site: Site
+    patience: float = 10  # seconds until it is ready
 
     def deploy(self, password: str) -> None:
         """Put everything where the unit expects it."""
@@ -64,10 +65,10 @@ class Installation:
             yield
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(self.patience)
 
     def wait(self) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + self.patience
         while not self.ask("grafana.ready").ok:
             assert time.monotonic() < end, self.ask("grafana.ready").found
             time.sleep(0.1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dashboards import UIDS
 from rule_units import NOW, document, expect, judged, rules, run, unit, whole_site
 from sites import ROOT, component, file, make_site
 from situations import CERTIFICATES, GATEWAYZ, STACK, Situation
@@ -31,7 +32,6 @@ EXPIRED = (
     '(last_over_time(probe_ssl_last_chain_expiry_timestamp_seconds{job="certificates"}[7d])'
     ' and up{job="certificates"}) - time() < 0 * 86400'
 )
-DASHBOARDS = {"gatewayz-overview", "golden-signals", "providers-models", "logs", "traces", "stack"}
 ORIGINAL = {  # for, severity, component
     "LowAPIRequestRate": ("5m", "warning", "api"),
     "HighAPIErrorRate": ("3m", "critical", "api"),
@@ -176,7 +176,7 @@ def test_every_alert_can_be_routed_read_and_followed() -> None:
         notes = rule["annotations"]
         assert notes.keys() - {"dashboard"} == {"summary", "description", "runbook_url"}, name
         assert notes["runbook_url"].endswith(f"/docs/alerts.md#{name.lower()}")
-        assert name == "Watchdog" or notes["dashboard"] in DASHBOARDS
+        assert name == "Watchdog" or notes["dashboard"] in UIDS
 
 
 def test_what_is_about_the_stack_waits_longer_than_a_deploy_may_take() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -71,7 +72,7 @@ def test_every_key_exists_in_tempo_2_6() -> None:
 
 def test_each_version_has_its_own_sections() -> None:
     two, three = ({key.partition(".")[0] for key in main(tempo_version=version)} for version in (TWO, THREE))
-    assert two - three == {"ingester", "compactor"}
+    assert two - three == {"ingester", "compactor", "query_frontend"}
     assert three - two == {"live_store", "backend_scheduler", "backend_worker"}
 
 
@@ -138,7 +139,7 @@ def test_no_address_is_left_to_be_guessed_and_no_ring_is_gossiped(version: str) 
 @VERSIONS
 def test_no_path_is_a_prefix_of_another(version: str) -> None:
     paths = [value for value in main(tempo_version=version).values() if str(value).startswith("/")]
-    assert len(paths) == (6 if version == THREE else 3)
+    assert len(paths) == (6 if version == THREE else 4)
     for one in paths:
         assert one.startswith("/data/tempo/")
         assert [other for other in paths if other.startswith(one)] == [one]
@@ -155,13 +156,66 @@ def test_metrics_of_spans_go_to_mimir_with_exemplars() -> None:
     assert found[f"{write}.url"] == "http://192.0.2.12:9009/api/v1/push"
     assert found[f"{write}.send_exemplars"] is True
     assert found["metrics_generator.registry.external_labels.environment"] == "test"
-    assert found["overrides.defaults.metrics_generator.processors"] == ["service-graphs", "span-metrics"]
 
 
-def test_without_a_mimir_no_metrics_are_made() -> None:
-    assert not [key for key in main(WITHOUT_MIMIR) if "metrics_generator" in key]
+def processors(hosts: Any = ONE, **data: Any) -> Any:
+    return main(hosts, **data).get("overrides.defaults.metrics_generator.processors")
+
+
+def test_without_a_mimir_no_metrics_are_made_but_for_traceql() -> None:
+    assert processors(SPLIT) == ["service-graphs", "span-metrics", "local-blocks"]
+    assert processors(SPLIT, tempo_version=THREE) == ["service-graphs", "span-metrics"]
+    assert processors(WITHOUT_MIMIR) == ["local-blocks"]
+    assert not [key for key in main(WITHOUT_MIMIR) if "remote_write" in key or "registry" in key or "span_" in key]
+    assert not [key for key in main(WITHOUT_MIMIR, tempo_version=THREE) if "metrics_generator" in key]
     assert "tempo.generator" in checks()
     assert "tempo.generator" not in checks(WITHOUT_MIMIR)
+
+
+@VERSIONS
+def test_the_stack_itself_is_not_in_the_service_map(version: str) -> None:
+    """Prometheus' own spans and the canary's: an edge that either has an end of is dropped on the way to Mimir."""
+    [queue] = parsed(component(make_site(SPLIT, tempo_version=version), "tempo"), "tempo.yml")["metrics_generator"][
+        "storage"
+    ]["remote_write"]
+    rules = [(rule["source_labels"], rule["regex"]) for rule in queue["write_relabel_configs"]]
+    assert {rule["action"] for rule in queue["write_relabel_configs"]} == {"drop"}
+
+    def dropped(name: str, **labels: str) -> bool:
+        series = {"__name__": name, **labels}
+        return any(re.fullmatch(regex, ";".join(series.get(one, "") for one in names)) for names, regex in rules)
+
+    edge = "traces_service_graph_request_total"
+    assert dropped(edge, client="user", server="prometheus") and dropped(edge, client="prometheus", server="x")
+    assert dropped(edge, client="user", server="lgtm-canary")
+    assert not dropped(edge, client="gatewayz-api", server="redis") and not dropped(
+        edge, client="a", server="prometheus2"
+    )
+    assert not dropped("traces_spanmetrics_calls_total", service="lgtm-canary")  # which tempo.span_metrics counts on
+
+
+def test_traceql_metrics_of_2_are_bounded_and_reach_as_far_back_as_they_may_be_asked_for() -> None:
+    found = main(tempo_metrics_window="2h", tempo_metrics_block="50M", tempo_max_traces=5)
+    blocks = "metrics_generator.processor.local_blocks"
+    assert found[f"{blocks}.complete_block_timeout"] == found["query_frontend.metrics.query_backend_after"] == "7200s"
+    assert found["query_frontend.metrics.max_duration"] == "7500s"
+    assert (found[f"{blocks}.max_block_bytes"], found[f"{blocks}.max_live_traces"]) == (50 * 2**20, 5)
+    assert found[f"{blocks}.filter_server_spans"] is False  # calls of models are spans of clients
+    assert found["metrics_generator.traces_storage.path"] == "/data/tempo/recent"
+    assert f"{blocks}.flush_to_storage" not in found  # unknown to 2.5, and a second copy of everything
+
+
+def test_spans_kept_twice_are_in_the_estimate() -> None:
+    def expected(**data: Any) -> int:
+        [volume] = component(make_site(tempo_bytes_expected=86400, tempo_retention="1d", **data), "tempo").volumes
+        return volume.expects
+
+    assert expected(tempo_metrics_window="12h") == 86400 * 3 // 2
+    assert expected(tempo_metrics_window="12h", tempo_version=THREE) == 86400
+
+
+def test_every_version_streams_to_grafana_on_the_http_port() -> None:
+    assert {main(tempo_version=version)["stream_over_http_enabled"] for version in ("2.5.0", TWO, THREE)} == {True}
 
 
 def test_customers_are_no_dimension() -> None:
@@ -307,6 +361,19 @@ class Running:
         body = json.dumps({"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": [span]}]}]})
         assert self.get("/v1/traces", body.encode(), "otlp_http").status == 200
 
+    def counted(self) -> float:
+        """How many spans TraceQL metrics count within the last quarter of an hour; waits until there is one."""
+        for _ in range(120):
+            now = int(time.time())
+            query = f"q=%7B%20%7D%20%7C%20rate%28%29&start={now - 900}&end={now + 60}&step=60"
+            answer = self.get(f"/api/metrics/query_range?{query}")
+            assert answer.status == 200, answer.body
+            series = answer.json().get("series", [])
+            if found := 60 * sum(float(one.get("value", 0)) for each in series for one in each["samples"]):
+                return round(found, 6)
+            time.sleep(0.5)
+        return 0
+
     def judged(self, name: str) -> str:
         """What a check of this very site finds."""
         check = checks(**self.data)[name]
@@ -336,6 +403,7 @@ def test_the_real_tempo_is_ready_at_once_and_passes_its_checks(running: Running)
     with pytest.raises(Bad):
         running.judged("tempo.spans")
     running.send_span()
+    assert running.counted() == 1
     for _ in range(300):  # until the trace is over, for Tempo; 3.x takes half a minute
         with contextlib.suppress(Bad):
             assert running.judged("tempo.spans") == "the last of canary"

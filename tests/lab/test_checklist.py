@@ -27,7 +27,7 @@ EDITS = {  # what is changed by hand below the running generation: file → sed 
     "alertmanager/alertmanager.yml": "0,/repeat_interval: .*/s//repeat_interval: 7h/",
     "mimir/mimir.yml": "s/compactor_blocks_retention_period: .*/compactor_blocks_retention_period: 9d/",
     "loki/loki.yml": "s/retention_period: .*/retention_period: 216h/",
-    "tempo/tempo.yml": "s/block_retention: .*/block_retention: 99h/",
+    "tempo/tempo.yml": 's/block_retention: .*/block_retention: 99h/; s/, "local-blocks"//',
 }
 
 
@@ -72,7 +72,7 @@ BREAKS = (
         "".join(f"sed -i '{edit}' {CONFIG}/{file}; " for file, edit in EDITS.items())
         + without("alerting")
         + f"sed -i 's/9009/9008/' {CONFIG}/grafana/provisioning/datasources/datasources.yml; "
-        + f"rm {CONFIG}/grafana/dashboards/traces.json {CONFIG}/prometheus/rules/stack.yml; "
+        + f"rm {CONFIG}/grafana/dashboards/lgtm-traces.json {CONFIG}/prometheus/rules/stack.yml; "
         + "systemctl restart lgtm-prometheus lgtm-alertmanager lgtm-mimir lgtm-loki lgtm-tempo lgtm-grafana",
         "",
         {
@@ -82,7 +82,8 @@ BREAKS = (
             "mimir.config": "is in force, not '30d'", "loki.config": "is in force, not '30d'",
             "tempo.config": "is in force, not '1209600s'", "prometheus.alertmanagers": "0 of 1 in use",
             "prometheus.rules": "not loaded: ", "grafana.datasources": "grafana_mimir asks http://127.0.0.1:9008",
-            "grafana.dashboards": "traces missing",
+            "grafana.dashboards": "lgtm-traces missing",
+            "grafana.traceql_metrics": "localblocks processor not found",
         },
         waits=12,
     ),

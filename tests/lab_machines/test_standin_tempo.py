@@ -40,9 +40,12 @@ storage: {trace: {backend: local, local: {path: HOME/blocks}, wal: {path: HOME/w
 metrics_generator:
   ring: {instance_addr: 127.0.0.1, kvstore: {store: inmemory}}
   registry: {collection_interval: 1s, external_labels: {environment: lab}}
-  processor: {span_metrics: {dimensions: [gen_ai.request.model], histogram_buckets: [0.1, 1, 60]}}
+  processor:
+    span_metrics: {dimensions: [gen_ai.request.model], histogram_buckets: [0.1, 1, 60]}
+    local_blocks: {filter_server_spans: false, flush_check_period: 1s, trace_idle_period: 1s}
+  traces_storage: {path: HOME/recent, ingestion_time_range_slack: 2m}
   storage: {path: HOME/generator, remote_write: [{url: "http://127.0.0.1:SINK/api/v1/write", name: span-metrics}]}
-overrides: {defaults: {metrics_generator: {processors: [span-metrics, service-graphs]}}}
+overrides: {defaults: {metrics_generator: {processors: [span-metrics, service-graphs, local-blocks]}}}
 """
 BROKEN = {
     "an unknown section": ("compactor:", "compactors:", "field compactors not found"),
@@ -132,6 +135,16 @@ class Tempo:
     def search(self, query: str, **given: str) -> tuple[int, Any]:
         status, body = self.get("/api/search?" + urllib.parse.urlencode({"q": query, "spss": "9"} | given))
         return status, json.loads(body)["traces"] if status == 200 else body
+
+    def counted(self, query: str) -> tuple[int, float | str]:
+        """How many spans the series of a `rate()` over the last five minutes stand for."""
+        now = int(time.time())
+        asked = urllib.parse.urlencode({"q": query, "start": now - 300, "end": now + 60, "step": 60})
+        status, body = self.get(f"/api/metrics/query_range?{asked}")
+        if status != 200:
+            return status, body
+        series = json.loads(body).get("series", [])
+        return status, 60 * sum(float(sample.get("value", 0)) for one in series for sample in one["samples"])
 
     def found(self, query: str) -> set[str]:
         """The ids of the spans that answer a query."""
@@ -362,6 +375,31 @@ def test_a_search_keeps_to_its_time_and_limit(tempo: Tempo) -> None:
     assert tempo.search("{}", start=str(now - 7200), end=str(now - 3600))[1] == []
     assert len(tempo.search("{}", limit="1")[1]) == 1
     assert tempo.search("{}", limit="many")[0] == 400
+
+
+def test_spans_are_counted_over_time(tempo: Tempo) -> None:
+    assert until(lambda: tempo.counted("{} | rate()") == (200, pytest.approx(3)), 40), tempo.counted("{} | rate()")
+    assert tempo.counted('{ resource.service.name = "gateway" } | rate()') == (200, pytest.approx(1))
+    assert tempo.counted('{ name = "nobody" } | rate()') == (200, 0)
+    assert tempo.counted("{} | rate(")[0] == 400
+
+
+def test_spans_are_not_counted_without_the_blocks_that_it_takes(tmp_path: Path) -> None:
+    found = Tempo(STAND_IN, tmp_path, free_port())
+    (tmp_path / "tempo.yml").write_text(found.config(CONFIG.replace(", local-blocks", "")))
+    found.start()
+    try:
+        assert found.counted("{} | rate()") == (200, 0)
+        assert found.post(as_json(batch("gateway", TRACE, CHAT, "POST /chat"))) == 200
+        assert found.counted("{} | rate()") == (500, "localblocks processor not found\n")
+    finally:
+        found.stop(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("query", ["{} | count_over_time()", "{}", "rate()"])
+def test_a_metric_beyond_the_stand_in_is_refused_with_a_sentence(alone: Tempo, query: str) -> None:
+    status, sentence = alone.counted(query)
+    assert (status, len(str(sentence).split()) > 3) == (400, True)
 
 
 def test_attributes_can_be_listed(tempo: Tempo) -> None:

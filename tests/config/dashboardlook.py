@@ -1,0 +1,91 @@
+"""What is wrong with a dashboard when somebody looks at it: each kind was seen in a browser once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from dashboards import panels, queries_of
+
+from tasks.traceql import OWN
+
+
+def blemishes(model: Mapping[str, Any]) -> list[str]:
+    """Everything of a dashboard that would mislead, as sentences."""
+    return list(chain.from_iterable(kind(model) for kind in KINDS))
+
+
+def _first_hour(model: Mapping[str, Any]) -> Iterator[str]:
+    """What is fresh is seen at once, and what needs days says so while it is empty."""
+    if model["time"] != {"from": "now-1h", "to": "now"}:
+        yield f"it opens with {model['time']['from']}, which is empty for hours after the first deploy"
+    for panel in panels(model):
+        looks_back = panel.get("timeFrom") or any(" offset " in one.get("expr", "") for one in panel["targets"])
+        if looks_back and not panel["fieldConfig"]["defaults"].get("noValue"):
+            yield f"{panel['title']}: it does not say why it is empty at first"
+
+
+def _now(model: Mapping[str, Any]) -> Iterator[str]:
+    """A stat asks for this moment: the last point of a range is as old as its step."""
+    for panel in panels(model):
+        if panel["type"] == "stat" and not all(one.get("instant") for one in panel["targets"]):
+            yield f"{panel['title']}: asks a range for what is now"
+
+
+def _without_data(model: Mapping[str, Any]) -> Iterator[str]:
+    """Without data, a stat and a bar have the colour of the lowest threshold, unless a mapping gives another."""
+    for panel in panels(model):
+        if panel["type"] in ("stat", "bargauge"):
+            maps = panel["fieldConfig"]["defaults"].get("mappings", ())
+            [*empty] = (one["options"]["result"] for one in maps if one["options"].get("match") == "null+nan")
+            if [one["color"] for one in empty] != ["text"] or not empty[0]["text"]:
+                yield f"{panel['title']}: without data it is coloured like a value"
+
+
+def _titles(model: Mapping[str, Any]) -> Iterator[str]:
+    """At 1280 pixels, a column shows three letters of a stat's title and something of the next."""
+    for panel in panels(model):
+        if panel["type"] == "stat" and len(panel["title"]) > 3.5 * panel["gridPos"]["w"]:
+            yield f"{panel['title']}: the title is cut"
+
+
+def _bars(model: Mapping[str, Any]) -> Iterator[str]:
+    """A bar takes 16 pixels and 10 below it; a row of the grid has 38, and the title takes 56 of them."""
+    for panel in panels(model):
+        if panel["type"] == "bargauge":
+            many = re.match(r"(?:top|bottom)k\((\d+), ", panel["targets"][0]["expr"])
+            if not many or 26 * int(many[1]) - 10 > 38 * panel["gridPos"]["h"] - 64:
+                yield f"{panel['title']}: not all its bars are seen"
+
+
+def _legends(model: Mapping[str, Any]) -> Iterator[str]:
+    """Prometheus calls a rule group by the path of its file, `;` and its name."""
+    for panel in panels(model):
+        renamed = [one["options"]["regex"] for one in panel.get("transformations", ()) if one["id"] == "renameByRegex"]
+        legends = [one.get("legendFormat", "") for one in panel["targets"] if one.get("legendFormat")]
+        if any("{{rule_group}}" in one for one in legends) and not [one for one in renamed if ".*;" in one]:
+            yield f"{panel['title']}: a path is its legend"
+
+
+def _applications(model: Mapping[str, Any]) -> Iterator[str]:
+    """The stack's own services are none of the applications, in spans as in lines."""
+    for query in queries_of(model):
+        text = query.expression
+        spans = query.language == "traceql" or "traces_" in text
+        apart = len(re.findall(rf'!~ ?"{re.escape("|".join(OWN))}"', text))
+        asked = len(re.findall(r"traces_(?:spanmetrics|service_graph)_\w+", text)) or 1
+        lines = len(re.findall(r"\bservice=~", text)) if query.language == "logql" else 0
+        if (spans and apart < asked) or lines > text.count(f'service!="{OWN[0]}"'):
+            yield f"{query.panel}: the stack's own services are among the applications"
+
+
+def _promises(model: Mapping[str, Any]) -> Iterator[str]:
+    """Tempo's search gives any traces; only from 2.8 on it can be asked for the newest."""
+    for panel in panels(model):
+        if panel["datasource"]["type"] == "tempo" and re.search("newest|latest|last", panel["title"], re.IGNORECASE):
+            yield f"{panel['title']}: not every Tempo gives the newest"
+
+
+KINDS = (_first_hour, _now, _without_data, _titles, _bars, _legends, _applications, _promises)
