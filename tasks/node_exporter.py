@@ -29,7 +29,8 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
                 f"--log.level={settings.log_level}",
             ),
             relax={
-                "ProcSubset": None,
+                "TemporaryFileSystem": None,  # which it would show among the host's file systems
+                "PrivateTmp": "yes",
                 "ProtectProc": None,
                 "PrivateUsers": None,
                 "ProtectClock": None,

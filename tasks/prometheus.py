@@ -72,7 +72,7 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
             "prometheus_config_last_reload_success_timestamp_seconds",
         ),
         drain=site.url("mimir", "/ready", site.the("mimir")) if site.the("mimir") else None,
-        after=tuple(name for name in ("alertmanager", "mimir") if name in site.here.services),
+        after=tuple(name for name in ("alertmanager", "mimir", "tempo") if name in site.here.services),
         ready_timeout=settings.ready_timeout,
     )
 

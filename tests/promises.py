@@ -16,8 +16,11 @@ Made by `make docs` from the tests' own words; `make check` fails when it is sta
 `make test` runs all of it. The lab's hosts, their systemd, sshd and sudo are real, and so are Prometheus,
 Alertmanager, the exporters, Redis, the mail server's protocol and the browser. Mimir, Loki and Tempo are stand-ins
 unless `LGTM_BINARIES` names a folder with the real ones; Grafana and Alloy are stand-ins always. Whatever a stand-in
-answered is marked so, and counts as not proved. `make faults` kills a deploy at every step and at 30 random moments
-instead of a few.
+answered is marked so, and counts as not proved. Wherever a real Grafana runs, `python -m tests.browser --url … --env …`
+walks through it with headless Chromium: login, home, each dashboard, Explore, the links between traces, logs and
+metrics, the service map. It takes pictures, and fails for what is broken or empty.
+
+`make faults` kills a deploy at every step and at 30 random moments instead of a few.
 
 It takes some 14 minutes on two cores, on a good day of the machine, whose bad days are half as quick: 4 for what needs
 no host (most of it promtool, which plays 110 situations of an hour or two), 10 on hosts, where four workers have a lab

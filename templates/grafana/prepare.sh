@@ -4,7 +4,7 @@
 #
 # The key that the database is encrypted with exists and is never changed. A database that another version has run with
 # is backed up, since its migration cannot be undone; an older version gets back what it left, if that is still there.
-# The administrator's password is the one in the file PASSWORD.
+# The administrator's password is the one in the file PASSWORD. The folder of plugins exists, or Grafana logs errors.
 set -eu
 umask 077
 artifact=$1
@@ -85,6 +85,7 @@ set_password() {
 }
 
 keep_key
+mkdir -p "$data/plugins" || refuse "$data/plugins could not be made; is $data full?"
 back_up
 put_back
 printf '%s\n' "$version" | replace "$record"

@@ -40,7 +40,8 @@ KEYS = {
     "log.console": {"format"},
     "analytics": {"reporting_enabled", "check_for_updates", "check_for_plugin_updates", "feedback_links_enabled"},
     "news": {"news_feed_enabled"},
-    "plugins": {"plugin_admin_enabled", "preinstall_disabled"},
+    "plugins": {"plugin_admin_enabled", "preinstall_disabled", "public_key_retrieval_disabled"},
+    "cloud_migration": {"enabled"},
     "snapshots": {"external_enabled"},
     "public_dashboards": {"enabled"},
 }

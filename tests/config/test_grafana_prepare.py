@@ -98,7 +98,13 @@ def test_the_first_start_makes_a_key_and_leaves_the_rest_to_grafana(machine: Mac
     assert (done.returncode, done.stderr, machine.asked) == (0, "", "")
     key = machine.data / "secret_key"
     assert len(key.read_text()) == 64 and key.stat().st_mode & 0o777 == 0o600
-    assert {path.name for path in machine.data.iterdir()} == {"secret_key", "last_version"}
+    assert {path.name for path in machine.data.iterdir()} == {"secret_key", "last_version", "plugins"}
+
+
+def test_a_folder_of_plugins_that_cannot_be_made_stops_the_start(machine: Machine) -> None:
+    (machine.data / "plugins").write_text("a file")
+    done = machine.prepare()
+    assert done.returncode == 1 and f"{machine.data}/plugins could not be made" in done.stderr
 
 
 def test_no_two_machines_have_the_same_key(machine: Machine) -> None:

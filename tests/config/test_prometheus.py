@@ -204,7 +204,7 @@ def test_a_rule_or_a_target_is_a_reload() -> None:
 
 
 def test_it_waits_for_its_neighbours_only() -> None:
-    assert component(make_site(ONE), "prometheus").after == ("alertmanager", "mimir")
+    assert component(make_site(ONE), "prometheus").after == ("alertmanager", "mimir", "tempo")
     assert component(make_site(SPLIT), "prometheus").after == ("alertmanager",)
 
 

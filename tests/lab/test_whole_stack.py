@@ -15,8 +15,29 @@ from harness import ROOT, Site, active, pids, sh
 from stack import WHOLE, Canary, Grafana, eventually
 
 from lab.machines import Host
+from tests import journals
 
 host, site = stack.first_host, stack.whole_site
+# node_exporter is left out: it keeps nothing in /tmp, and shows the host's file systems as they are.
+AGED = r"""
+systemd-run --quiet --unit=usual -p PrivateTmp=yes sleep 60
+services=$(grep -v node_exporter /opt/lgtm/current/order)
+within() { nsenter -t "$(systemctl show -P MainPID "$1")" -m sh -c "$2"; }
+for unit in usual $(printf 'lgtm-%s ' $services); do
+    within $unit 'cd /tmp && touch file && mkdir directory && timeout 30 systemd-socket-activate -l /tmp/socket true' &
+done >/dev/null 2>&1
+sleep 3
+mkdir -p /etc/tmpfiles.d
+echo 'q /tmp 1777 root root 1s' >/etc/tmpfiles.d/tmp.conf
+systemd-tmpfiles --clean
+rm /etc/tmpfiles.d/tmp.conf
+for service in $services; do
+    kept=$(within lgtm-$service 'cd /tmp && test -f file && test -d directory && test -S socket && echo all')
+    echo "$service: $kept"
+done
+within usual 'test -e /tmp/socket' || echo "usual: gone"
+systemctl stop usual
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +58,42 @@ def test_every_service_is_active_and_a_second_deploy_changes_nothing(converged: 
     assert run.code == 0 and "nothing to do" in run.text
 
 
+def test_no_journal_has_a_warning_or_an_error_without_a_reason(converged: Site, host: Host) -> None:
+    """Stand-ins do not count; and what Prometheus says of a stand-in for Tempo, which speaks no gRPC, is right."""
+    fakes = {name.split("-")[0] for name in sh(host, "ls /opt/lgtm/artifacts").splitlines() if "+standin" in name}
+    said = sh(host, "journalctl -b -u 'lgtm-*' -o json")
+    lines = journals.severe(map(json.loads, said.splitlines()))
+    real = [line for line in lines if line[0] not in fakes and not ("tempo" in fakes and "OpenTelemetry" in line[1])]
+    assert journals.unexplained(real, journals.table(journals.PAGE.read_text())) == []
+
+
 def test_every_unit_is_rated_safe_by_systemd(converged: Site, host: Host) -> None:
     for service in WHOLE:
         said = sh(host, f"systemd-analyze security --no-pager lgtm-{service}.service | tail -n 1")
         assert float(said.split(": ")[1].split()[0]) <= 2.0, said
+
+
+def test_every_real_service_says_when_it_was_started(grafana: Grafana, host: Host) -> None:
+    """The alert ServiceRestarting counts these; the unit's hardening can hide what they are made of."""
+    artifacts = sh(host, "ls /opt/lgtm/artifacts").splitlines()
+    wanted = {name.split("-")[0] for name in artifacts if "+standin" not in name}
+
+    def started() -> bool:
+        found = grafana.query("grafana_prometheus", "process_start_time_seconds")
+        return wanted <= {one["metric"]["job"] for one in found}
+
+    assert len(wanted) >= 5
+    eventually(started, 60, "when each service was started, in Prometheus")
+
+
+def test_the_hosts_cleaner_does_not_reach_what_services_keep_in_tmp(converged: Site, host: Host) -> None:
+    """As on Debian 13, where /tmp is aged; but within a second, and beside a service with PrivateTmp."""
+    said = sh(host, AGED)
+    assert said.splitlines()[-1] == "usual: gone"
+    kept = dict(line.split(": ") for line in said.splitlines()[:-1])
+    assert kept == {service: "all" for service in WHOLE if service != "node_exporter"}
+    run = converged.run("verify.py", "--data", "patience=60")
+    assert run.code == 0, run.text
 
 
 def test_a_sample_is_read_back_through_grafana(grafana: Grafana, canary: Canary) -> None:

@@ -88,11 +88,17 @@ def test_only_volumes_can_be_written() -> None:
 
 
 def test_a_relaxed_directive_is_replaced_or_dropped_and_says_why() -> None:
-    lines = unit(relax={"ProtectHome": "read-only", "ProcSubset": None}, reason="it looks at homes")
+    lines = unit(relax={"ProtectHome": "read-only", "PrivateDevices": None}, reason="it looks at homes")
     assert values(lines, "ProtectHome") == ["read-only"]
-    assert values(lines, "ProcSubset") == []
+    assert values(lines, "PrivateDevices") == []
     assert "# it looks at homes" in lines
-    assert values(unit(), "ProtectHome") == ["yes"] and values(unit(), "ProcSubset") == ["pid"]
+    assert values(unit(), "ProtectHome") == ["yes"] and values(unit(), "PrivateDevices") == ["yes"]
+
+
+def test_temporary_files_are_a_services_own_and_start_times_can_be_read() -> None:
+    assert values(unit(), "TemporaryFileSystem") == ["/tmp:mode=1777 /var/tmp:mode=1777"]
+    assert values(unit(), "PrivateTmp") == values(unit(), "ProcSubset") == []
+    assert values(unit(), "ProtectProc") == ["invisible"]
 
 
 def test_limits_are_written_only_where_there_are_any() -> None:

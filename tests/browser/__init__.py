@@ -1,0 +1,1 @@
+"""A browser that walks through a real Grafana and lists what is wrong: `python -m tests.browser --help`."""
