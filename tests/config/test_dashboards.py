@@ -150,6 +150,8 @@ SEEN: list[tuple[str, Callable[[Any], Any], str]] = [
     ),
     ("traces", named("Errors in the chosen time by span", lambda p: defaults(p).pop("mappings")), "like a value"),
     ("stack", named("Targets down", lambda p: p["gridPos"].update(w=3)), "the title is cut"),
+    ("golden-signals", named("Latency p95, seven days", lambda p: p["gridPos"].update(w=5)), "the title is cut"),
+    ("stack", named("Samples ingested, thirty days", lambda p: p.pop("hideTimeOverride")), "the title is cut"),
     ("traces", named("Errors in the chosen time by span", ask("topk(11, up)")), "not all its bars"),
     ("providers-models", named("Success", ask("sort(up)")), "not all its bars"),
     ("providers-models", named("Success", lambda p: p["gridPos"].update(h=4)), "not all its bars"),
