@@ -45,9 +45,10 @@ def _without_data(model: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _titles(model: Mapping[str, Any]) -> Iterator[str]:
-    """At 1280 pixels, a column shows three letters of a stat's title and something of the next."""
+    """At 1280 pixels, beside the menu, a column has 40; a letter takes 7, what is around 75, `Last 7 days` 110."""
     for panel in panels(model):
-        if panel["type"] == "stat" and len(panel["title"]) > 3.5 * panel["gridPos"]["w"]:
+        badge = 110 if panel.get("timeFrom") and not panel.get("hideTimeOverride") else 0
+        if 7 * len(panel["title"]) + 75 + badge > 40 * panel["gridPos"]["w"]:
             yield f"{panel['title']}: the title is cut"
 
 
@@ -56,8 +57,40 @@ def _bars(model: Mapping[str, Any]) -> Iterator[str]:
     for panel in panels(model):
         if panel["type"] == "bargauge":
             many = re.match(r"(?:top|bottom)k\((\d+), ", panel["targets"][0]["expr"])
-            if not many or 26 * int(many[1]) - 10 > 38 * panel["gridPos"]["h"] - 64:
+            large = "text" not in panel["options"]  # letters as large as the bars are high, and names cut
+            if large or not many or 26 * int(many[1]) - 10 > 38 * panel["gridPos"]["h"] - 64:
                 yield f"{panel['title']}: not all its bars are seen"
+
+
+def _ambiguous(model: Mapping[str, Any]) -> Iterator[str]:
+    """Whatever lines are kept apart by is in their legend: else two of them have one name."""
+    for panel in panels(model):
+        for one in panel["targets"] if panel["type"] == "timeseries" else ():
+            apart = re.match(r"[\d* (]*(?:topk\(\d+, )?(?:sum|max|min|avg) by \(([^)]*)\)", one["expr"])
+            labels = {label.strip() for label in apart[1].split(",")} if apart else set()
+            if lost := sorted(label for label in labels if f"{{{{{label}}}}}" not in one["legendFormat"]):
+                yield f"{panel['title']}: its legend does not tell {', '.join(lost)}"
+
+
+def _tables(model: Mapping[str, Any]) -> Iterator[str]:
+    """A column is 150 wide unless it may be less, and beyond the panel none is seen; colours are the thresholds'."""
+    for panel in panels(model):
+        config = panel["fieldConfig"]
+        if panel["type"] == "table" and config["defaults"].get("custom", {}).get("minWidth", 150) > 80:
+            yield f"{panel['title']}: its last columns are not seen"
+        for override in config["overrides"]:
+            properties = {one["id"]: one["value"] for one in override["properties"]}
+            mapped = "mappings" in properties or properties.get("color") == {"mode": "thresholds"}
+            if "thresholds" in properties and not mapped:
+                yield f"{panel['title']}: its colours are not those of the thresholds"
+
+
+def _lonely(model: Mapping[str, Any]) -> Iterator[str]:
+    """A line between points that have no neighbours is not drawn: what happens now and then is a bar."""
+    for panel in panels(model):
+        rare = any("err|error" in one.get("expr", "") for one in panel["targets"])
+        if rare and panel["type"] == "timeseries" and panel["fieldConfig"]["defaults"]["custom"]["drawStyle"] != "bars":
+            yield f"{panel['title']}: single errors are not seen"
 
 
 def _legends(model: Mapping[str, Any]) -> Iterator[str]:
@@ -88,4 +121,6 @@ def _promises(model: Mapping[str, Any]) -> Iterator[str]:
             yield f"{panel['title']}: not every Tempo gives the newest"
 
 
-KINDS = (_first_hour, _now, _without_data, _titles, _bars, _legends, _applications, _promises)
+KINDS = (
+    _first_hour, _now, _without_data, _titles, _bars, _ambiguous, _tables, _lonely, _legends, _applications, _promises,
+)  # fmt: skip

@@ -354,9 +354,9 @@ class Running:
             return Answer(0, str(error))
 
     def send_span(self) -> None:
-        now = time.time_ns()
-        span = {"traceId": TRACE, "spanId": TRACE[:16], "name": "it", "kind": 2, "startTimeUnixNano": str(now - 10**8),
-                "endTimeUnixNano": str(now)}  # fmt: skip
+        now = time.time_ns()  # TraceQL metrics of 2.x overlook a block whose spans all begin and end in one second
+        span = {"traceId": TRACE, "spanId": TRACE[:16], "name": "it", "kind": 2, "endTimeUnixNano": str(now),
+                "startTimeUnixNano": str(now - 3 * 10**9)}  # fmt: skip
         service = {"attributes": [{"key": "service.name", "value": {"stringValue": "canary"}}]}
         body = json.dumps({"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": [span]}]}]})
         assert self.get("/v1/traces", body.encode(), "otlp_http").status == 200

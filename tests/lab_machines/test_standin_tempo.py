@@ -381,7 +381,7 @@ def test_spans_are_counted_over_time(tempo: Tempo) -> None:
     assert until(lambda: tempo.counted("{} | rate()") == (200, pytest.approx(3)), 40), tempo.counted("{} | rate()")
     assert tempo.counted('{ resource.service.name = "gateway" } | rate()') == (200, pytest.approx(1))
     assert tempo.counted('{ name = "nobody" } | rate()') == (200, 0)
-    assert tempo.counted("{} | rate(")[0] == 400
+    assert tempo.counted("{} | rate(")[0] in (400, 500)  # the real 2.6 has 500 for it
 
 
 def test_spans_are_not_counted_without_the_blocks_that_it_takes(tmp_path: Path) -> None:
