@@ -92,10 +92,17 @@ def test_what_it_is_started_with() -> None:
     )
 
 
-def test_it_may_read_the_journal_and_has_no_other_exception() -> None:
-    unit = alloy().unit
-    assert unit.groups == ("systemd-journal",) and not unit.relax
+def test_it_may_read_the_journal() -> None:
+    assert alloy().unit.groups == ("systemd-journal",)
     assert "SupplementaryGroups=systemd-journal\n" in render(alloy(), "/opt/alloy")
+
+
+def test_it_may_compile_as_it_starts_from_the_version_on_that_does() -> None:
+    """Upstream's releases have the build tag gore2regex from 1.16 on."""
+    assert alloy(alloy_version="1.16.0").unit.relax == {"MemoryDenyWriteExecute": None}
+    assert alloy(alloy_version="1.15.9").unit.relax == {}
+    assert "MemoryDenyWriteExecute=yes" in render(alloy(alloy_version="1.15.9"), "/opt/alloy")
+    assert "MemoryDenyWriteExecute" not in render(alloy(), "/opt/alloy").replace("# ", "")
 
 
 def test_it_follows_loki_wherever_that_is() -> None:
