@@ -138,7 +138,7 @@ def _leaving(from_files: Names) -> Iterator[str]:
 def _clashes(site: Site, existing: Sequence[Existing], sources: Sequence[Source]) -> Iterator[str]:
     """One sentence for all data sources that have a name or uid of ours and of which no setting says so."""
     said = {(one.name, one.uid) for one in existing}
-    wanted = {datasources.NAMES[service]: datasources.uid(service) for service in datasources.carried(site)}
+    wanted = {datasources.name(service, existing): datasources.uid(service) for service in datasources.carried(site)}
     unsaid = [one for one in sources if (one.name, one.uid) not in said and wanted.get(one.name) != one.uid]
     clashing = [one for one in unsaid if one.name in wanted or one.uid in wanted.values() or one.goes]
     if clashing:

@@ -111,6 +111,14 @@ def test_a_line_that_is_there_already_is_part_of_the_one_that_is_proposed(tmp_pa
     assert LINE in problem and "'Prometheus'" not in problem.partition("which Grafana")[0]
 
 
+def test_our_own_under_the_name_that_made_room_is_no_clash(tmp_path: Path) -> None:
+    ours = [(f"grafana_{name.lower()}", f"{name} (lgtm)", name.lower(), 1) for name in ("Prometheus", "Loki")]
+    grafana_database.write(tmp_path / "grafana.db", sources=[*grafana_database.SOURCES, *ours])
+    assert adopted(tmp_path, grafana_existing_sources=EXISTING).problems == ()
+    [problem] = adopted(tmp_path).problems  # and once the setting is gone, Grafana would not start
+    assert "'Prometheus (lgtm)' (grafana_prometheus)" in problem
+
+
 @pytest.mark.parametrize("source", [("abc", "Billing", "postgres", 0), ("grafana_loki", "Loki", "loki", 0)])
 def test_what_does_not_clash_is_left_alone(tmp_path: Path, source: Any) -> None:
     grafana_database.write(tmp_path / "grafana.db", sources=(source,))
