@@ -191,7 +191,10 @@ def test_the_stack_itself_is_not_in_the_service_map(version: str) -> None:
     assert not dropped(edge, client="gatewayz-api", server="redis") and not dropped(
         edge, client="a", server="prometheus2"
     )
-    assert not dropped("traces_spanmetrics_calls_total", service="lgtm-canary")  # which tempo.span_metrics counts on
+    calls = "traces_spanmetrics_calls_total"
+    assert dropped(calls, service="prometheus", span_kind="SPAN_KIND_SERVER")
+    assert not dropped(calls, service="gatewayz-api", span_kind="SPAN_KIND_SERVER")
+    assert not dropped(calls, service="lgtm-canary", span_kind="SPAN_KIND_INTERNAL")  # tempo.span_metrics counts on it
 
 
 def test_traceql_metrics_of_2_are_bounded_and_reach_as_far_back_as_they_may_be_asked_for() -> None:
