@@ -368,11 +368,11 @@ class Running:
         """How many spans TraceQL metrics count within the last quarter of an hour; waits until there is one."""
         for _ in range(120):
             now = int(time.time())
-            query = f"q=%7B%20%7D%20%7C%20rate%28%29&start={now - 900}&end={now + 60}&step=60"
+            query = f"q=%7B%20%7D%20%7C%20rate%28%29&start={now - 900}&end={now + 60}&step=5"
             answer = self.get(f"/api/metrics/query_range?{query}")
             assert answer.status == 200, answer.body
             series = answer.json().get("series", [])
-            if found := 60 * sum(float(one.get("value", 0)) for each in series for one in each["samples"]):
+            if found := 5 * sum(float(one.get("value", 0)) for each in series for one in each["samples"]):
                 return round(found, 6)
             time.sleep(0.5)
         return 0
