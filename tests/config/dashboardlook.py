@@ -28,6 +28,8 @@ def _first_hour(model: Mapping[str, Any]) -> Iterator[str]:
         looks_back = panel.get("timeFrom") or any(" offset " in one.get("expr", "") for one in panel["targets"])
         if looks_back and not panel["fieldConfig"]["defaults"].get("noValue"):
             yield f"{panel['title']}: it does not say why it is empty at first"
+        if panel.get("timeFrom") and panel["fieldConfig"]["defaults"]["custom"]["showPoints"] == "never":
+            yield f"{panel['title']}: its first point is not seen, which has no neighbour for an hour"
 
 
 def _now(model: Mapping[str, Any]) -> Iterator[str]:

@@ -135,6 +135,11 @@ def ask(text: str) -> Callable[[Any], Any]:
 SEEN: list[tuple[str, Callable[[Any], Any], str]] = [
     ("stack", lambda m: m["time"].update({"from": "now-6h"}), "it opens with now-6h"),
     ("traces", named("Spans, seven days", lambda p: defaults(p).pop("noValue")), "not say why it is empty"),
+    (
+        "traces",
+        named("Spans, seven days", lambda p: defaults(p)["custom"].update(showPoints="never")),
+        "first point is not seen",
+    ),
     ("golden-signals", named("Latency against an hour ago", lambda p: defaults(p).pop("noValue")), "why it is empty"),
     ("stack", named("Targets down", lambda p: p["targets"][0].update(instant=False)), "asks a range"),
     ("gatewayz-overview", named("Requests", lambda p: defaults(p).pop("mappings")), "coloured like a value"),
