@@ -9,7 +9,10 @@ from typing import Any
 
 from dashboards import panels, queries_of
 
+from tasks import datasources
 from tasks.traceql import OWN
+
+DERIVED = {one["name"] for one in datasources.DETAILS["loki"]({"tempo"})["derivedFields"]}
 
 
 def blemishes(model: Mapping[str, Any]) -> list[str]:
@@ -25,6 +28,8 @@ def _first_hour(model: Mapping[str, Any]) -> Iterator[str]:
         looks_back = panel.get("timeFrom") or any(" offset " in one.get("expr", "") for one in panel["targets"])
         if looks_back and not panel["fieldConfig"]["defaults"].get("noValue"):
             yield f"{panel['title']}: it does not say why it is empty at first"
+        if panel.get("timeFrom") and panel["fieldConfig"]["defaults"]["custom"]["showPoints"] == "never":
+            yield f"{panel['title']}: its first point is not seen, which has no neighbour for an hour"
 
 
 def _now(model: Mapping[str, Any]) -> Iterator[str]:
@@ -57,7 +62,9 @@ def _bars(model: Mapping[str, Any]) -> Iterator[str]:
     for panel in panels(model):
         if panel["type"] == "bargauge":
             many = re.match(r"(?:top|bottom)k\((\d+), ", panel["targets"][0]["expr"])
-            large = "text" not in panel["options"]  # letters as large as the bars are high, and names cut
+            large = (
+                panel["options"].get("maxVizHeight", 300) > 30
+            )  # two bars are as high as the panel, and so are names
             if large or not many or 26 * int(many[1]) - 10 > 38 * panel["gridPos"]["h"] - 64:
                 yield f"{panel['title']}: not all its bars are seen"
 
@@ -83,6 +90,17 @@ def _tables(model: Mapping[str, Any]) -> Iterator[str]:
             mapped = "mappings" in properties or properties.get("color") == {"mode": "thresholds"}
             if "thresholds" in properties and not mapped:
                 yield f"{panel['title']}: its colours are not those of the thresholds"
+
+
+def _fields(model: Mapping[str, Any]) -> Iterator[str]:
+    """Of two fields with one name, the second is called `Trace 1` and has no link; and the newest come first."""
+    for panel in panels(model):
+        steps = [one["options"] for one in panel.get("transformations", ()) if one["id"] == "extractFields"]
+        aliases = {path["alias"] for step in steps for path in step["jsonPaths"]}
+        if taken := aliases & DERIVED:
+            yield f"{panel['title']}: Loki's source has fields called {', '.join(sorted(taken))} already"
+        if steps and panel["options"].get("sortBy") != [{"displayName": "Time", "desc": True}]:
+            yield f"{panel['title']}: the newest are not first, since Loki gives one stream after the other"
 
 
 def _lonely(model: Mapping[str, Any]) -> Iterator[str]:
@@ -122,5 +140,6 @@ def _promises(model: Mapping[str, Any]) -> Iterator[str]:
 
 
 KINDS = (
-    _first_hour, _now, _without_data, _titles, _bars, _ambiguous, _tables, _lonely, _legends, _applications, _promises,
+    _first_hour, _now, _without_data, _titles, _bars, _ambiguous, _tables, _fields, _lonely, _legends, _applications,
+    _promises,
 )  # fmt: skip

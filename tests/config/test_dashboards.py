@@ -135,6 +135,11 @@ def ask(text: str) -> Callable[[Any], Any]:
 SEEN: list[tuple[str, Callable[[Any], Any], str]] = [
     ("stack", lambda m: m["time"].update({"from": "now-6h"}), "it opens with now-6h"),
     ("traces", named("Spans, seven days", lambda p: defaults(p).pop("noValue")), "not say why it is empty"),
+    (
+        "traces",
+        named("Spans, seven days", lambda p: defaults(p)["custom"].update(showPoints="never")),
+        "first point is not seen",
+    ),
     ("golden-signals", named("Latency against an hour ago", lambda p: defaults(p).pop("noValue")), "why it is empty"),
     ("stack", named("Targets down", lambda p: p["targets"][0].update(instant=False)), "asks a range"),
     ("gatewayz-overview", named("Requests", lambda p: defaults(p).pop("mappings")), "coloured like a value"),
@@ -155,7 +160,7 @@ SEEN: list[tuple[str, Callable[[Any], Any], str]] = [
     ("traces", named("Errors in the chosen time by span", ask("topk(11, up)")), "not all its bars"),
     ("providers-models", named("Success", ask("sort(up)")), "not all its bars"),
     ("providers-models", named("Success", lambda p: p["gridPos"].update(h=4)), "not all its bars"),
-    ("providers-models", named("Success", lambda p: p["options"].pop("text")), "not all its bars"),
+    ("providers-models", named("Success", lambda p: p["options"].pop("maxVizHeight")), "not all its bars"),
     ("stack", named("Shards of remote write", ask("max by (remote_name) (up)")), "legend does not tell remote_name"),
     ("stack", named("Targets", lambda p: defaults(p)["custom"].pop("minWidth")), "last columns are not seen"),
     (
@@ -163,6 +168,12 @@ SEEN: list[tuple[str, Callable[[Any], Any], str]] = [
         named("Models compared", lambda p: p["fieldConfig"]["overrides"][1]["properties"].pop(2)),
         "not those of the thresholds",
     ),
+    (
+        "logs",
+        named("Slow requests", lambda p: p["transformations"][0]["options"]["jsonPaths"][-1].update(alias="Trace")),
+        "fields called Trace already",
+    ),
+    ("logs", named("Slow requests", lambda p: p["options"].pop("sortBy")), "the newest are not first"),
     ("logs", named("Errors by unit", lambda p: defaults(p)["custom"].update(drawStyle="line")), "single errors"),
     ("stack", named("Rules that fail", lambda p: p.pop("transformations")), "a path is its legend"),
     ("traces", named("Spans, seven days", ask("rate(traces_spanmetrics_calls_total[5m])")), "own services"),
