@@ -209,5 +209,4 @@ class Walk:
         tempo = self.source("tempo")
         self.ask(tempo["uid"], "tempo", {"queryType": "serviceMap"})
         self.browser.wait(lambda: self.browser.find('[data-testid^="node-circle-"]'), "a service in the map", 60)
-        self.browser.settle()
-        self.findings += [Finding(self.where, alert) for alert in self.browser.alerts()]
+        self.look()
