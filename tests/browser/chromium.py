@@ -32,20 +32,26 @@ PANELS = """
 const prefix = 'data-testid Panel header ';
 return [...document.querySelectorAll(`section[data-testid^="${prefix}"]`)].map(section => {
   const mark = section.querySelector('[data-testid="data-testid Panel status error"]');
+  const alert = section.querySelector('[data-testid="data-testid Alert error"]');
   const body = section.querySelector('[data-testid="data-testid panel content"]') || section;
   return {
     title: section.dataset.testid.slice(prefix.length),
     text: body.innerText,
     marked: !!mark,
+    alert: alert && alert.checkVisibility({opacityProperty: true}) ? alert.innerText : '',
     loading: !!section.querySelector('[aria-label="Panel loading bar"]'),
   };
 });
 """
 BUSY = """
 return !!document.querySelector('[aria-label="Panel loading bar"], [data-testid="Spinner"], .preloader')
+  || document.body.innerText.includes('Loading plugin panel')
 """
+# Outside of panels. Explore keeps an alert that nobody sees, for an error to come.
 ALERTS = """
-return [...document.querySelectorAll('[data-testid="data-testid Alert error"]')].map(alert => alert.innerText)
+return [...document.querySelectorAll('[data-testid="data-testid Alert error"]')]
+  .filter(alert => !alert.closest('section') && alert.checkVisibility({opacityProperty: true}))
+  .map(alert => alert.innerText)
 """
 # By most of a window, in whatever scrolls; true at the end.
 SCROLL = """
@@ -134,11 +140,12 @@ class Browser:
                 calm = time.monotonic()
 
     def panels(self) -> list[Panel]:
-        """The panels that are drawn, with what the red mark of one says."""
-        return [
-            Panel(one["title"], one["text"], self._error(one["title"]) if one["marked"] else "", one["loading"])
-            for one in self.run(PANELS)
-        ]
+        """The panels that are drawn, with what the red mark or the alert in one says."""
+        found = []
+        for one in self.run(PANELS):
+            error = self._error(one["title"]) if one["marked"] else " ".join(one["alert"].split())
+            found.append(Panel(one["title"], one["text"], error, one["loading"]))
+        return found
 
     def _error(self, title: str) -> str:
         """The words behind a panel's red mark: its tooltip."""

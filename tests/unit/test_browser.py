@@ -34,6 +34,7 @@ new IntersectionObserver(draw).observe(later);
 {script}
 </script></body></html>
 """
+ALERT = '<div data-testid="data-testid Alert error">it fell over</div>'
 BROKEN = "console.error('a component fell over'); fetch('/nowhere'); fetch('http://stats.example.com/x').catch(() => 0)"
 
 
@@ -87,6 +88,7 @@ class Pages(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         good, later = PANEL.format(title="First", text="1", mark=""), PANEL.format(title="Second", text="2", mark="")
         broken = PANEL.format(title="First", text="", mark=MARK) + PANEL.format(title="Third", text="No data", mark="")
+        broken += PANEL.format(title="Fourth", text=ALERT, mark="") + ALERT
         model = {"panels": [{"title": title, "type": "stat"} for title in ("First", "Second")]}
         pages = {
             "/login": "<form action=/home><input name=user><input name=password><button type=submit>in</button></form>",
@@ -141,6 +143,7 @@ def test_a_broken_dashboard_is_found_with_what_its_panel_and_the_console_say(bro
     said = "\n".join(map(str, walk.findings))
     for words in (
         "panel 'First': parse error at char 3", "panel 'Second' is not drawn", "panel 'Third' has no data",
+        "panel 'Fourth': it fell over", "broken: it fell over",
         "a component fell over", "404", "the page asks http://stats.example.com",
     ):  # fmt: skip
         assert words in said, said
