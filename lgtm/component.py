@@ -141,7 +141,7 @@ class Component:
     validators: tuple[Validator, ...] = ()
     reload: Reload | None = None
     backup: tuple[str, ...] = ()  # paths of data that has no other source of truth, copied while the service is stopped
-    adopts: tuple[str, ...] = ()  # files that another installation may have left, looked into before the first start
+    adopts: tuple[str, ...] = ()  # files (`?path`: not their content) of others, looked into before the first start
     drain: str | None = None  # URL that answers 200 while what it writes to can take what it still holds
     after: tuple[str, ...] = ()  # services of the same host that must be ready first
     ready_timeout: int = 60

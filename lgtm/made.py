@@ -32,7 +32,8 @@ class Made:
         return Check(
             id=self.id, title=f"The {self.title} that people had are there", url=self.url,
             judge=lambda answer: _all_there(self, before, self.names(answer)),
-            remedy="the host goes back by itself; look for what the new version says of its migration",
+            remedy="the host goes back by itself; see what the new version says of its migration, or deploy again if "
+            "somebody deleted that meanwhile",
             patience=SETTLES, settles=SETTLES, user=self.user, secret=self.secret,
         )  # fmt: skip
 

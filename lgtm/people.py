@@ -28,8 +28,9 @@ def count(host: Host, asked: list[tuple[str, Made]]) -> list[tuple[str, Check]]:
     """
     answers = verification.put(host, [Question(made.url, made.user, made.secret) for _, made in asked])
     checks, unknown = counted(asked, answers)
+    listed = {check.id for _, check in checks}
     if clashes := [f"{service}: {one}" for (service, made), answer in zip(asked, answers, strict=True)
-                   if answer.status == 200 for one in made.clashes(answer)]:  # fmt: skip
+                   if made.id in listed for one in made.clashes(answer)]:  # fmt: skip
         remote.run(host, "unlock")
         raise LgtmError("\n".join(f"{host.name}: {clash}" for clash in clashes))
     report.notes(host.name, [f"{why}; should some be lost, nobody would notice" for why in unknown])
@@ -45,10 +46,18 @@ def adopted(view: View, host: Host, plan: Plan) -> list[tuple[str, Check]]:
     components = [one for one in view.wanted.components if one.service in starting and one.adopts]
     if not components:
         return []
-    files = operations.fetch(host, [path for one in components for path in one.adopts])
+    try:
+        files = operations.fetch(host, [path for one in components for path in one.adopts])
+    except LgtmError as error:
+        report.notes(host.name, [f"{error}; should something get lost, nobody would notice"])
+        return []
     checks: list[tuple[str, Check]] = []
     for one in components:
-        found = adopted_by(view.site, one.service, {path: files[path] for path in one.adopts if path in files})
+        found = adopted_by(
+            view.site,
+            one.service,
+            {path: files[path] for path in (adopt.removeprefix("?") for adopt in one.adopts) if path in files},
+        )
         report.notes(host.name, [f"{one.service}: {note}" for note in found.notes])
         if found.problems:
             raise combined([f"{host.name}: {one.service}: {problem}" for problem in found.problems])

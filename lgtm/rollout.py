@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from lgtm import plugins
 from lgtm.errors import Exit
 from lgtm.html import MEANING
 from lgtm.record import Record
@@ -91,7 +92,7 @@ class Rollout:
             self.run("Production: verify all", self.production, "verify.py", (), "--data", "patience=120")
         except Stopped:
             if settings["undo"] and self.changed:
-                self.tried("Production: roll back", self.production, "rollback.py", self.changed)
+                self._back(self.changed)
             raise
 
     def _take(self, batch: list[str]) -> None:
@@ -105,9 +106,14 @@ class Rollout:
         if code == Exit.FAILED and found["hosts"] and not unwell:
             self.record.steps[-1] |= {"well": True, "outcome": "peers are not well, as before"}
             return
-        self.tried("Production: roll back", self.production, "rollback.py", unwell or batch)
+        self._back(unwell or batch)
         self.changed = [host for host in self.changed if host not in (unwell or batch)]
         raise Stopped(code)
+
+    def _back(self, hosts: list[str]) -> None:
+        """Take hosts back. That sets aside what was made since, of minutes: it needs nobody's word."""
+        saved = ",".join(sorted({barrier.service for barrier in plugins.barriers() if barrier.saved}))
+        self.tried("Production: roll back", self.production, "rollback.py", hosts, "--data", f"oneway={saved}")
 
     def _worse(self, host: dict[str, Any]) -> bool:
         """Whether a host is not well by itself, or since its deploy: a peer may not have had its turn yet."""

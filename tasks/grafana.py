@@ -71,7 +71,7 @@ def component(settings: GrafanaSettings, site: Site) -> Component:
         ports=(site.port("grafana"),),
         files=_files(settings, site),
         volumes=(Volume(DATA),),
-        adopts=tuple(f"{DATA}/{name}" for name in grafana_people.DATABASE),
+        adopts=(*(f"{DATA}/{name}" for name in grafana_people.DATABASE), f"?{DATA}/{grafana_people.KEY}"),
         backup=tuple(f"{DATA}/{name}" for name in BACKUP),
         secrets=(SecretFile(PASSWORD, settings.admin_password),),
         after=tuple(name for name in USES if name in site.here.services),
@@ -155,7 +155,7 @@ def _delivered(sources: Mapping[str, str], site: Site) -> list[Check]:
         ),
         Check(
             "grafana.dashboards", "Grafana has the dashboards delivered",
-            site.url("grafana", "/api/search?type=dash-db"),
+            site.url("grafana", f"/api/search?type=dash-db&limit={grafana_people.LIMIT}"),
             _dashboards, f"{JOURNAL} -g dashboard", patience=90,  # read every 30 s
         ),
     ]  # fmt: skip

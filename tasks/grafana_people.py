@@ -20,6 +20,8 @@ from . import datasources
 from .datasources import Existing
 
 DATABASE = ("grafana.db", "grafana.db-wal")
+KEY = "secret_key"
+LIMIT = 5000  # dashboards that Grafana lists at once, at the most
 DASHBOARDS, FOLDERS, USERS, SOURCES, RULES = (
     f"grafana.kept_{kind}" for kind in ("dashboards", "folders", "users", "sources", "rules")
 )
@@ -29,10 +31,15 @@ RESOURCES = (
     "SELECT name, json_extract(value, '$.spec.title') FROM resource WHERE namespace = 'default' AND resource = '{}'"
     """ AND json_extract(value, '$.metadata.annotations."grafana.app/managedBy"') IS NULL"""
 )
+ELSEWHERE = (
+    f"""coalesce(json_extract(value, '$.metadata.annotations."grafana.app/folder"'), '') <> '{datasources.FOLDER}'"""
+)
 THEIRS = "WHERE org_id = 1 AND id NOT IN (SELECT dashboard_id FROM dashboard_provisioning)"
 QUERIES = {
     DASHBOARDS: (
-        RESOURCES.format("dashboards"),
+        f"{RESOURCES.format('dashboards')} AND {ELSEWHERE}",
+        f"SELECT uid, title FROM dashboard {THEIRS} AND NOT is_folder AND deleted IS NULL"
+        f" AND coalesce(folder_uid, '') <> '{datasources.FOLDER}'",
         f"SELECT uid, title FROM dashboard {THEIRS} AND NOT is_folder AND deleted IS NULL",
         f"SELECT uid, title FROM dashboard {THEIRS} AND NOT is_folder",
     ),
@@ -63,11 +70,11 @@ def made(site: Site, existing: Sequence[Existing], user: str, secret: str) -> li
     ask = partial(Made, user=user, secret=secret)
     ours = {datasources.uid(service) for service in datasources.NAMES}
     return [
-        ask(DASHBOARDS, "dashboards", site.url("grafana", "/api/search?type=dash-db&limit=5000"),
+        ask(DASHBOARDS, "dashboards", site.url("grafana", f"/api/search?type=dash-db&limit={LIMIT}"),
             lambda answer: _listed(answer, "uid", "title", lambda one: one.get("folderUid") != datasources.FOLDER)),
-        ask(FOLDERS, "folders", site.url("grafana", "/api/search?type=dash-folder&limit=5000"),
+        ask(FOLDERS, "folders", site.url("grafana", f"/api/search?type=dash-folder&limit={LIMIT}"),
             lambda answer: _listed(answer, "uid", "title", lambda one: one["uid"] != datasources.FOLDER)),
-        ask(USERS, "users", site.url("grafana", "/api/users?perpage=5000"),
+        ask(USERS, "users", site.url("grafana", f"/api/users?perpage={LIMIT}"),
             lambda answer: _listed(answer, "login", "login")),
         ask(SOURCES, "data sources", site.url("grafana", "/api/datasources"),
             lambda answer: _listed(answer, "uid", "name", lambda one: one["uid"] not in ours),
@@ -82,6 +89,8 @@ def _listed(answer: Answer, key: str, title: str, theirs: Callable[[Any], bool] 
     found = answer.json()
     if answer.status != 200 or not isinstance(found, list):
         raise Bad(f"HTTP {answer.status}: {found.get('message', found) if isinstance(found, dict) else found}")
+    if len(found) >= LIMIT:
+        raise Bad(f"there are {LIMIT} or more, which Grafana does not list at once")
     return {str(one[key]): str(one[title]) for one in found if theirs(one)}
 
 
@@ -115,32 +124,50 @@ def adopted(site: Site, existing: Sequence[Existing], dashboards: Sequence[str],
         return Adopted(
             notes=(f"{DATABASE[0]} cannot be read ({error}); should something get lost, nobody would notice",)
         )
-    taken = [
-        f"the dashboard {title!r} has the uid {uid}, which is that of one of ours; give it another one"
-        for uid, title in sorted(names[DASHBOARDS].items())
-        if uid in dashboards
-    ]
-    counts = [f"{len(names[kind.id])} {kind.title}" for kind in made(site, existing, "", "")]
-    return Adopted(
-        (*taken, *_clashes(site, existing, sources)),
-        (f"finds {', '.join(counts)}: all must be there afterwards", *_leaving(from_files)),
-        names,
-    )
+    if not names[USERS]:
+        return Adopted()  # no Grafana has made it
+    names = {kind: _theirs(kind, found) for kind, found in names.items()}
+    problems = (*_keyless(files), *_taken(names[DASHBOARDS], dashboards), *_clashes(site, existing, sources))
+    counts = ", ".join(f"{kind.title}: {len(names[kind.id])}" for kind in made(site, existing, "", ""))
+    notes = (f"finds {counts}: all must be there afterwards", *_leaving(from_files))
+    return Adopted(problems, notes, {kind: found for kind, found in names.items() if len(found) < LIMIT})
+
+
+def _theirs(kind: str, found: Names) -> Names:
+    """Without what is ours, as the lists of `made` are: the database may be one that this deploy has made before."""
+    ours = {SOURCES: {datasources.uid(service) for service in datasources.NAMES}, FOLDERS: {datasources.FOLDER}}
+    return {one: title for one, title in found.items() if one not in ours.get(kind, ())}
+
+
+def _keyless(files: Mapping[str, bytes]) -> Iterator[str]:
+    if KEY not in files:
+        yield (
+            f"{DATABASE[0]} is there, but not {KEY}, which its secrets are encrypted with; put there the {KEY} of the "
+            "Grafana it comes from (docs/from-docker-compose.md)"
+        )
+
+
+def _taken(theirs: Names, ours: Sequence[str]) -> Iterator[str]:
+    for uid in sorted(theirs.keys() & set(ours)):
+        yield f"the dashboard {theirs[uid]!r} has the uid {uid}, which is that of one of ours; give it another one"
 
 
 def _leaving(from_files: Names) -> Iterator[str]:
     """Grafana deletes what it has from files that nobody names any more."""
     if from_files:
         some = ", ".join(sorted(from_files.values())[:5])
-        yield f"{len(from_files)} dashboards came from files of another installation, and go with them: {some}"
+        yield f"dashboards that came from files of another installation go with them ({len(from_files)}): {some}"
 
 
 def _clashes(site: Site, existing: Sequence[Existing], sources: Sequence[Source]) -> Iterator[str]:
     """One sentence for all data sources that have a name or uid of ours and of which no setting says so."""
     said = {(one.name, one.uid) for one in existing}
     wanted = {datasources.name(service, existing): datasources.uid(service) for service in datasources.carried(site)}
+    ours = {datasources.uid(service) for service in datasources.NAMES}  # of a service that has left, they go
     unsaid = [one for one in sources if (one.name, one.uid) not in said and wanted.get(one.name) != one.uid]
-    clashing = [one for one in unsaid if one.name in wanted or one.uid in wanted.values() or one.goes]
+    clashing = [
+        one for one in unsaid if one.name in wanted or one.uid in wanted.values() or (one.goes and one.uid not in ours)
+    ]
     if clashing:
         lines = json.dumps([_proposed(site, one) for one in [*_said(existing), *clashing]])
         names = ", ".join(f"{one.name!r} ({one.uid})" for one in clashing)
@@ -168,6 +195,7 @@ def _opened(files: Mapping[str, bytes]) -> Iterator[sqlite3.Connection]:
             if name in files:
                 (Path(folder) / name).write_bytes(files[name])
         with closing(sqlite3.connect(Path(folder) / DATABASE[0])) as database:
+            database.text_factory = partial(str, encoding="utf-8", errors="replace")
             database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             yield database
 

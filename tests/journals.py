@@ -70,7 +70,11 @@ def kinds(lines: Iterable[tuple[str, str]]) -> Counter[tuple[str, str]]:
 
 
 def main() -> int:
-    lines = severe(json.loads(line) for line in sys.stdin if line.strip())
+    entries = [json.loads(line) for line in sys.stdin if line.strip()]
+    if not entries:
+        print("nothing was read: is there no such host, or may its journal not be read?")
+        return 1
+    lines = severe(entries)
     rows = table(PAGE.read_text())
     wrong = unexplained(lines, rows)
     for row in rows:

@@ -64,7 +64,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	if [ -e "$path" ]; then
 		present="$present $path"
 		real=$(readlink -f "$path")
-		ways="$ways ${real%/*}"
+		ways="$ways ${path%/*} ${real%/*}"
 		used=$(du -sx --block-size=1 "$path" 2>/dev/null)
 		[ -z "$used" ] || line ~used "$path" "${used%%	*}"
 		# Wrong below it: another owner, or a mode that keeps the owner out or lets everybody write. The first, and how many.
@@ -80,7 +80,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	fi
 	until [ -e "$path" ]; do path=${path%/*} path=${path:-/}; done
 	line ~lies "${1#*:}" "$path"
-	[ "$path" = "${1#*:}" ] || ways="$ways $path"
+	[ "$path" = "${1#*:}" ] || ways="$ways $path $(readlink -f "$path")"
 	places="$places $path"
 	shift
 done
@@ -88,6 +88,7 @@ done
 above=''
 for path in $ways "$root/artifacts" "$root/generations" /usr/local/lib/lgtm; do
 	while [ "$path" ]; do
+		case $path in /*) ;; *) break ;; esac # the rest of a path with a space
 		case " $present " in *" $path "*) ;; *) above="$above $path" ;; esac
 		path=${path%/*}
 	done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ LINE = (
 EXISTING = json.loads(LINE.partition(" = ")[2])
 
 
-def adopted(folder: Path, **data: Any) -> Adopted:
+def adopted(folder: Path, key: bool = True, **data: Any) -> Adopted:
     """What the task module says of the files in a folder."""
     site = make_site(FULL, **data)
     files = {f"/data/grafana/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    if key:
+        files["/data/grafana/secret_key"] = b""
     return tasks()["grafana"].adopted(site.here.services["grafana"], site, files)
 
 
@@ -47,6 +50,47 @@ def test_without_a_database_there_is_nothing_to_say(tmp_path: Path) -> None:
     assert adopted(tmp_path) == Adopted()
 
 
+def test_a_database_without_its_key_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    grafana_database.write(tmp_path / "grafana.db", sources=())
+    [problem] = adopted(tmp_path, key=False).problems
+    assert problem.startswith("grafana.db is there, but not secret_key, which its secrets are encrypted with")
+
+
+def test_a_stopped_grafana_of_ours_does_not_lose_what_is_ours(tmp_path: Path) -> None:
+    ours = (("grafana_prometheus", "Prometheus", "prometheus", 1), ("grafana_tempo", "Tempo", "tempo", 1))
+    folder = "INSERT INTO dashboard VALUES (5, 1, 'pyinfra-lgtm', 'pyinfra-lgtm', 1);"
+    grafana_database.write(tmp_path / "grafana.db", sources=(*ours, ("mine", "Mine", "loki", 0)), more=folder)
+    found = adopted(tmp_path)
+    assert found.problems == ()
+    assert found.made[f"{KEPT}sources"] == {"mine": "Mine"}
+    assert found.made[f"{KEPT}folders"] == {"folder": "Sales"}
+
+
+def test_what_lies_in_our_folder_is_counted_neither_here_nor_there(tmp_path: Path) -> None:
+    more = "ALTER TABLE dashboard ADD folder_uid TEXT; ALTER TABLE dashboard ADD deleted TEXT;"
+    more += "INSERT INTO dashboard VALUES (7, 1, 'in', 'In our folder', 0, 'pyinfra-lgtm', NULL);"
+    grafana_database.write(tmp_path / "grafana.db", sources=(), more=more)
+    assert adopted(tmp_path).made[f"{KEPT}dashboards"] == {"theirs": "What somebody drew"}
+
+
+def test_text_that_is_no_utf_8_is_read_all_the_same(tmp_path: Path) -> None:
+    grafana_database.write(
+        tmp_path / "grafana.db", sources=(), more="INSERT INTO user VALUES (7, CAST(X'ff61' AS TEXT), 0);"
+    )
+    assert len(adopted(tmp_path).made[f"{KEPT}users"]) == 3
+
+
+def test_a_database_that_no_grafana_made_is_nothing_to_adopt(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "grafana.db").execute("CREATE TABLE other (x)")
+    assert adopted(tmp_path, key=False) == Adopted()
+
+
+def test_more_than_grafana_lists_is_not_counted() -> None:
+    many = [{"uid": str(one), "title": "x"} for one in range(5000)]
+    with pytest.raises(Bad, match="5000 or more"):
+        kinds()[f"{KEPT}dashboards"].names(answer(many))
+
+
 def test_what_people_have_is_read_from_the_database(tmp_path: Path) -> None:
     grafana_database.write(tmp_path / "grafana.db", sources=())
     found = adopted(tmp_path)
@@ -59,8 +103,8 @@ def test_what_people_have_is_read_from_the_database(tmp_path: Path) -> None:
         f"{KEPT}rules": {"rule": "Too much of it"},
     }
     counts, leaving = found.notes
-    assert counts.startswith("finds 1 dashboards, 1 folders, 2 users, 0 data sources, 1 alert rules: all must")
-    assert leaving == "1 dashboards came from files of another installation, and go with them: From a file"
+    assert counts.startswith("finds dashboards: 1, folders: 1, users: 2, data sources: 0, alert rules: 1: all must")
+    assert leaving == "dashboards that came from files of another installation go with them (1): From a file"
 
 
 def test_of_a_newer_database_the_resources_count_and_not_what_stayed_behind(tmp_path: Path) -> None:
@@ -79,7 +123,7 @@ def test_of_a_newer_database_the_resources_count_and_not_what_stayed_behind(tmp_
     assert adopted(tmp_path).made[f"{KEPT}dashboards"] == {"new": "Newer"}
     assert adopted(tmp_path).made[f"{KEPT}folders"] == {"folder": "Sales"}
     assert adopted(tmp_path).notes[1] == (
-        "1 dashboards came from files of another installation, and go with them: From their file"
+        "dashboards that came from files of another installation go with them (1): From their file"
     )
 
 

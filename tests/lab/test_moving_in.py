@@ -119,9 +119,13 @@ def test_a_database_with_data_sources_of_our_names_is_refused_with_the_line_to_w
     sh(host, "systemctl stop lgtm-grafana && cp -a /data/grafana /root/ours && rm -r /data/grafana/*")
     put = base64.b64encode((tmp_path / "grafana.db").read_bytes()).decode()
     host.inside("sh", "-c", f"printf '{put}' | base64 -d >/data/grafana/grafana.db")
+    keyless = volumes.dry()
+    sh(host, "printf SW2YcwTIb9zpOOhoPsMm >/data/grafana/secret_key")
     try:
         run = volumes.dry()
         assert run.code == 3, run.text
+        assert keyless.code == 3 and "put there the secret_key of the Grafana it comes from" in keyless.text
+        assert "put there the secret_key" not in run.text
         line = (
             'grafana_existing_sources = [{"name": "Prometheus", "uid": "PBFA97CFB590B2093", "service": "prometheus"}]'
         )
@@ -130,9 +134,10 @@ def test_a_database_with_data_sources_of_our_names_is_refused_with_the_line_to_w
         told = volumes.dry(grafana_existing_sources=json.loads(line.partition(" = ")[2]))
         assert told.code == 2, told.text
         assert (
-            "grafana: finds 1 dashboards, 1 folders, 2 users, 2 data sources, 1 alert rules: all must be" in told.text
+            "grafana: finds dashboards: 1, folders: 1, users: 2, data sources: 2, alert rules: 1: all must be"
+            in told.text
         )
-        assert "1 dashboards came from files of another installation, and go with them: From a file" in told.text
+        assert "dashboards that came from files of another installation go with them (1): From a file" in told.text
     finally:
         sh(host, "rm -rf /data/grafana && cp -a /root/ours /data/grafana && rm -r /root/ours")
     volumes.deployed()

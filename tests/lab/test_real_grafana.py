@@ -159,8 +159,8 @@ def test_the_guide_typed_literally_keeps_everything(moved: Site, host: Host) -> 
     moved.data["grafana_existing_sources"] = json.loads(line)
     told = moved.dry()
     assert told.code == 2, told.text
-    assert "finds 1 dashboards, 0 folders, 2 users, 2 data sources" in told.text
-    assert "1 dashboards came from files of another installation, and go with them: From a file" in told.text
+    assert "finds dashboards: 1, folders: 0, users: 2, data sources: 2" in told.text
+    assert "dashboards that came from files of another installation go with them (1): From a file" in told.text
     run = moved.deployed()
     assert set(active(host).values()) == {"active"}, run.text
     everything_is_there(host)

@@ -134,7 +134,32 @@ def test_what_the_rehearsal_says(host: Host, kind: str, command: str, said: str)
     assert rehearse(host, kind, command) == said
 
 
+def test_a_killed_rehearsal_gives_nothing_to_the_next(host: Host) -> None:
+    sh(host, "mkdir -p /run/lgtm/rehearsal.killed && mount -t tmpfs rehearsal /run/lgtm/rehearsal.killed")
+    sh(
+        host,
+        "printf '[Service]\\nType=oneshot\\nExecStart=/bin/sleep 12\\n' >/run/systemd/system/lgtm-rehearsal-1.service",
+    )
+    sh(host, "systemctl start --no-block lgtm-rehearsal-1")
+    assert "line 3 is bad" in rehearse(host, "validator", "/bin/sh -c 'echo line 3 is bad; exit 1'")
+    assert sh(host, "systemctl is-active lgtm-rehearsal-1 || true") == "inactive"
+    assert sh(host, "ls -d /run/lgtm/rehearsal.* 2>/dev/null || true") == ""
+
+
+def test_a_program_that_prints_without_end_fills_nothing(host: Host) -> None:
+    assert rehearse(host, "version", "/usr/bin/yes") == "exit=0"
+    assert int(sh(host, "df --output=used -B1M /run | tail -n 1")) < 100
+
+
+@pytest.mark.parametrize("does", ["sleep 60", "echo panic: listen tcp :9100: bind: address already in use; exit 2"])
+def test_a_program_that_takes_no_heed_of_its_version_is_not_refused_for_it(host: Host, does: str) -> None:
+    sh(host, "mkdir -p /data/none && chmod 777 /data/none")
+    assert rehearse(host, "version", f"/bin/sh -c 'touch /data/none/x || true; {does}'") == "exit=0"
+    assert sh(host, "ls /data/none") == ""
+
+
 def test_a_rehearsal_can_write_nothing_and_leaves_nothing(host: Host) -> None:
     sh(host, "mkdir -p /data/none && chmod 777 /data/none")
     assert rehearse(host, "validator", "/bin/sh -c 'touch /data/none/x || exit 0; exit 1'") == "exit=0"
+    assert "was refused" in rehearse(host, "validator", "/bin/sh -c 'touch /data/none/x; exit 1'")  # without it, too
     assert sh(host, "ls /data/none /run/systemd/system /run/lgtm | grep -e rehearsal -e '^x$' || true") == ""

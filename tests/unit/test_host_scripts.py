@@ -395,6 +395,11 @@ def test_a_directory_above_that_keeps_services_out_is_seen_and_opened_no_further
     assert parse(host.run(*look, stdin=NONCE).stdout).closed == closed
     assert host.run("prepare", "--", *closed, "--", "--").returncode == 0
     assert not parse(host.run(*look, stdin=NONCE).stdout).closed
+    host.sh(
+        "ln -s /opt/far /opt/linked && mkdir '/opt/my disk' && ln -s '/opt/my disk' /opt/spaced && chmod 700 /opt/far"
+    )
+    behind = ("read", "g0", "lgtm-alpha:/opt/linked/not/yet", "lgtm-alpha:/opt/spaced/alpha")
+    assert parse(host.run(*behind, stdin=NONCE).stdout).closed.keys() >= {"/opt/far"}  # and it comes to an end
     assert stat.S_IMODE(host.path("/opt/data").stat().st_mode) == 0o701
     assert stat.S_IMODE(host.path("/opt/none").stat().st_mode) == 0o751
 

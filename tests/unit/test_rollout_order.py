@@ -20,6 +20,7 @@ class Played:
     def __init__(self, **settings: Any) -> None:
         self.settings = {"batch": 2, "undo": False, "soak": 0, "from": "staging"} | settings
         self.asked: list[str] = []
+        self.words: list[list[str]] = []  # of each, what is said of steps that cannot be taken back
         self.codes: dict[str, int] = {}
         self.idle: set[str] = set()
         self.gate = "own"
@@ -31,6 +32,7 @@ class Played:
         dry = " dry" if "--dry" in command else ""
         said = f"{inventory} {script.removesuffix('.py')}{dry} {','.join(limits)}".strip()
         self.asked.append(said)
+        self.words.append([word for word in command if word.startswith("oneway=")])
         code = self.codes.get(said, 2 if dry else 0)
         path = next(word.removeprefix("json=") for word in command if word.startswith("json="))
         told = {"id": "a.ready", "title": "A is ready", "found": "", "remedy": "mend it", "gate": self.gate}
@@ -127,3 +129,11 @@ def test_staging_is_verified_while_it_soaks(played: Played, monkeypatch: pytest.
 def test_a_run_that_leaves_no_record_is_a_failure(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollout.subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 64))
     assert rollout.main([]) == 64
+
+
+def test_its_own_way_back_needs_no_word_for_a_database_that_was_saved(played: Played) -> None:
+    played.codes["prod verify p1"] = 1
+    assert rollout.main([]) != 0
+    back = played.asked.index("prod rollback p1")
+    assert played.words[back] == ["oneway=grafana"]
+    assert [word for at, word in enumerate(played.words) if word and at != back] == []
