@@ -44,6 +44,7 @@ class Rollout:
     record: Record = field(default_factory=lambda: Record(script="rollout"))
     changed: list[str] = field(default_factory=list)  # production hosts, in the order of their deploys
     ill: set[tuple[str, str]] = field(default_factory=set)  # (host, check) of production that failed beforehand
+    bare: set[str] = field(default_factory=set)  # hosts of production that had nothing to ask beforehand
 
     def run(self, name: str, inventory: str, script: str, hosts: Sequence[str] = (), *flags: str) -> dict[str, Any]:
         """One pyinfra run; its record. Raises Stopped unless it is well, or has only looked."""
@@ -85,6 +86,7 @@ class Rollout:
         if hosts:
             found, _ = self.tried("Production: as it is", self.production, "verify.py")
             self.ill = {(host["name"], check["id"]) for host in found["hosts"] for check in _failed(host)}
+            self.bare = {host["name"] for host in found["hosts"] if not host["checks"]}
         batches = [hosts[:1], *(hosts[at : at + settings["batch"]] for at in range(1, len(hosts), settings["batch"]))]
         try:
             for batch in filter(None, batches):
@@ -117,7 +119,11 @@ class Rollout:
 
     def _worse(self, host: dict[str, Any]) -> bool:
         """Whether a host is not well by itself, or since its deploy: a peer may not have had its turn yet."""
-        return any(check["gate"] == "own" or (host["name"], check["id"]) not in self.ill for check in _failed(host))
+        before = host["name"] not in self.bare
+        return any(
+            check["gate"] == "own" or (before and (host["name"], check["id"]) not in self.ill)
+            for check in _failed(host)
+        )
 
     def _soak(self, seconds: float) -> None:
         click.secho(f"── Staging: soak for {seconds:.0f} s", bold=True, err=True)

@@ -25,9 +25,10 @@ sums() { # service, restart-file|reload-file: digests of those files as they are
 # Each note is whole whenever somebody reads it: what crashes again and again writes them again and again.
 started() {
 	mkdir -p "$run"
-	sums "$1" restart-file >"$run/$1.started.new" && mv "$run/$1.started.new" "$run/$1.started"
-	sums "$1" reload-file >"$run/$1.loaded.new" && mv "$run/$1.loaded.new" "$run/$1.loaded"
-	card "$1" drain >"$run/$1.drain.new" && mv "$run/$1.drain.new" "$run/$1.drain"
+	sums "$1" restart-file >"$run/$1.started.new" # of the files that are there: one that is gone is a difference, too
+	sums "$1" reload-file >"$run/$1.loaded.new"
+	card "$1" drain >"$run/$1.drain.new"
+	for note in started loaded drain; do mv "$run/$1.$note.new" "$run/$1.$note"; done
 }
 
 stale_secret() { # a credential is a copy made at start: is any older than the secret it was made from?

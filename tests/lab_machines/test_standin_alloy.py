@@ -177,7 +177,7 @@ def test_a_restart_neither_loses_nor_doubles_a_line(running: Host, loki: Loki) -
 def test_lines_wait_while_loki_is_away(running: Host, loki: Loki) -> None:
     loki.status = 503
     log(running, "canary-waiting")
-    assert until(lambda: loki.refused.count("canary-waiting") > 1, 15)
+    assert until(lambda: loki.refused.count("canary-waiting") > 1, 60)
     assert metric(running, "loki_write_batch_retries_total") > 0
     assert not loki.arrived("canary-waiting")
     running.run("sudo", "systemctl", "restart", "lgtm-alloy")

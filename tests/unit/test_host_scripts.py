@@ -328,6 +328,16 @@ def test_a_switch_under_way_is_waited_for_by_name(host: Private) -> None:
     assert ran.returncode == 4 and "a switch is under way (- g1 0 boot deploy - anna@one)" in ran.stderr
 
 
+def test_what_a_service_was_started_from_is_noted_also_where_a_file_is_gone(host: Private) -> None:
+    stage(host)
+    deliver(host)
+    host.sh(f"ln -s generations/{WANTED.id} /opt/lgtm/current && /usr/local/lib/lgtm/activate.sh started alpha")
+    assert host.read(WANTED).loaded["alpha"] == WANTED.reload_files("alpha")
+    host.sh(f"rm {GENERATIONS}/{WANTED.id}/etc/alpha/reload.yml && /usr/local/lib/lgtm/activate.sh started alpha")
+    assert "alpha" not in host.read(WANTED).loaded
+    assert host.read(WANTED).started["alpha"] == WANTED.restart_files("alpha")
+
+
 def test_the_lock_of_somebody_who_is_gone_is_broken_and_noted(host: Private) -> None:
     deliver(host)
     lock(host, "anna@one")
