@@ -21,7 +21,7 @@ demo: lab-up ## a throwaway host, deployed to, verified, and where to look
 	$(BIN)/pyinfra -y inventories/lab.py deploy.py
 	$(BIN)/pyinfra -y inventories/lab.py verify.py --data patience=90
 	@echo
-	@echo "It works. To look around:"
+	@echo "It runs; what it has proved stands above. To look around:"
 	@echo "  make lab-ssh                                                  # the host; its services are lgtm-*"
 	@echo "  ssh -F .lab/ssh_config -L 9090:127.0.0.1:9090 lab1            # then http://127.0.0.1:9090, Prometheus"
 	@echo "  $(PYTHON) -m lab scenario down --env production               # GatewayZ dies: in 5 minutes a mail in .lab/mail"
