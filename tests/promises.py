@@ -16,9 +16,10 @@ Made by `make docs` from the tests' own words; `make check` fails when it is sta
 `make test` runs all of it. The lab's hosts, their systemd, sshd and sudo are real, and so are Prometheus,
 Alertmanager, the exporters, Redis, the mail server's protocol and the browser. Mimir, Loki, Tempo, Grafana and Alloy
 are stand-ins unless `LGTM_BINARIES` names a folder with the real ones. Whatever a stand-in answered is marked so, and
-counts as not proved. With a real Grafana there, `tests/lab/test_real_grafana.py` types the guide from docker compose. Wherever a real Grafana runs, `python -m tests.browser --url … --env …`
-walks through it with headless Chromium: login, home, each dashboard, Explore, the links between traces, logs and
-metrics, the service map. It takes pictures, and fails for what is broken or empty.
+counts as not proved. With a real Grafana there, `tests/lab/test_real_grafana.py` types the guide from docker compose.
+Wherever a real Grafana runs, `python -m tests.browser --url … --env …` walks through it with headless Chromium: login,
+home, each dashboard, Explore, the links between traces, logs and metrics, the service map. It takes pictures, and fails
+for what is broken or empty.
 
 `make faults` kills a deploy at every step and at 30 random moments instead of a few.
 

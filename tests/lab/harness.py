@@ -59,8 +59,9 @@ class Site:
         command = [str(Path(sys.executable).parent / "pyinfra"), *(["-y"] * yes), *flags, str(inventory), script]
         environ = os.environ | {"PYINFRA_PROGRESS": "off", "LGTM_OFFLINE": "1"} | self.env
         done = subprocess.run(
-            command, cwd=self.root, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240
-        )
+            command, cwd=self.root, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240,
+            start_new_session=True,  # without a terminal, whoever runs the tests: nobody is there to be asked
+        )  # fmt: skip
         return Run(done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr))
 
     def deploy(self, *flags: str, **data: Any) -> Run:
