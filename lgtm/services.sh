@@ -113,7 +113,13 @@ why() { # service, since when (for journalctl; empty: of late): why its last sta
 			sed -n 's/.*"INVOCATION_ID" *: *"\([0-9a-f]*\)".*/\1/p')
 		id=${ended:-$id}
 	fi
+	journalctl --sync 2>/dev/null
 	found=$(journalctl -q "$since" --output=cat "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" 2>/dev/null | tail -n 1000)
+	if [ -z "$(printf '%s\n' "$found" | of_program "$1")" ]; then
+		# Words of a process that was gone when journald came to read them carry the id of a later start, or none.
+		near=$(journalctl -q "$ended_since" --output=cat --unit="lgtm-$1.service" 2>/dev/null | tail -n 1000)
+		found=${near:-$found}
+	fi
 	[ "$found" ] || found=$(journalctl -q "$since" --output=cat --unit="lgtm-$1.service" 2>/dev/null | tail -n 1000)
 	printf '%s\n' "$found" | reasons "$1"
 }

@@ -100,6 +100,37 @@ def test_what_a_failing_start_says_begins_with_its_cause(converged: Site, host: 
     back(host, old)
 
 
+# It dies at its first start only; journald reads what it wrote when the second one is there.
+SHORT_LIVED = """
+cat >/run/systemd/system/lgtm-brief.service <<EOF
+[Service]
+ExecStart=/bin/sh -c "mkdir /run/brief || exec sleep 600; echo panic: not permitted; exit 2"
+Restart=always
+EOF
+. /usr/local/lib/lgtm/services.sh
+journald=$(systemctl show systemd-journald.service --property=MainPID --value)
+systemctl daemon-reload
+kill -STOP $journald
+systemctl start --no-block lgtm-brief.service
+until [ "$(property brief NRestarts)" = 1 ] && systemctl is-active --quiet lgtm-brief.service; do sleep 0.1; done
+kill -CONT $journald
+why brief "@$began"
+"""
+UNIT_GONE = """
+systemctl stop lgtm-brief.service
+rm -r /run/systemd/system/lgtm-brief.service /run/brief
+systemctl daemon-reload
+"""
+
+
+def test_what_a_start_says_is_found_when_the_journal_is_late(converged: Site, host: Host, old: str) -> None:
+    try:
+        said = sh(host, SHORT_LIVED).splitlines()
+    finally:
+        sh(host, UNIT_GONE)
+    assert "panic: not permitted" in said, said
+
+
 def test_a_service_that_never_becomes_ready(converged: Site, host: Host, old: str) -> None:
     sh(host, MUTE)
     try:
