@@ -40,27 +40,27 @@ check: .venv/.dev ## lint, types, shell, dead code, stale pages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@! $(BIN)/vulture | grep -v 'unused variable'  # settings and fields are read by templates and reports
-	$(BIN)/python -m lgtm.reference --check
+	$(BIN)/python -m lgtm.tools.reference --check
 	$(BIN)/python tests/promises.py --check
-	$(BIN)/shellcheck -x lgtm/activate.sh lgtm/services.sh
-	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/*.sh templates/*/*.sh tests/worker.sh
+	$(BIN)/shellcheck -x lgtm/host/scripts/activate.sh lgtm/host/scripts/services.sh
+	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/scripts/*.sh templates/*/*.sh tests/worker.sh
 
 rollout: .venv/.made ## staging, then production host by host
-	$(BIN)/python -m lgtm.rollout $(ROLLOUT)
+	$(BIN)/python -m lgtm.tools.rollout $(ROLLOUT)
 
 bench: .venv/.dev lab-tools ## speed on a lab host, as ratios in one run
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.verify
 
 docs: .venv/.dev ## write anew the pages that are made of the code
-	$(BIN)/python -m lgtm.reference
+	$(BIN)/python -m lgtm.tools.reference
 	$(BIN)/python tests/promises.py
 
 bundle: .venv/.made ## one archive for a site without internet, for INVENTORY=inventories/prod.py
-	$(BIN)/python -m lgtm.bundle $(INVENTORY)
+	$(BIN)/python -m lgtm.tools.bundle $(INVENTORY)
 
 lock: .venv/.made ## record the published checksums that artifacts.lock lacks
-	$(BIN)/python -m lgtm.lock
+	$(BIN)/python -m lgtm.tools.pins
 
 lab-up: .venv/.dev ## boot HOSTS=1 throwaway hosts, and what they talk to
 	$(BIN)/python -m lab up --hosts $(HOSTS)

@@ -2,7 +2,8 @@
 
 from pyinfra import config
 
-from lgtm import commandline, shields
+from lgtm import shields
+from lgtm.load import commandline
 
 config.REQUIRE_PYINFRA_VERSION = "==3.10.0"
 commandline.remember()

@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm import data
+from lgtm.runs import backups
 
-data.destroy(host)
+backups.destroy(host)

@@ -4,4 +4,4 @@ from pyinfra import host
 
 from lgtm import runs
 
-runs.ahead(host)
+runs.preflight(host)

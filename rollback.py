@@ -5,6 +5,6 @@
 
 from pyinfra import host
 
-from lgtm import rollback
+from lgtm.runs import rollback
 
 rollback.rollback(host)

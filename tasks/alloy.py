@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lgtm.barriers import number
-from lgtm.checks import Answer, Bad, Check, metric, ready, samples
-from lgtm.component import Artifact, Component, ConfigFile, Reload, Unit, Validator, Volume, etc
-from lgtm.errors import Refusal
-from lgtm.render import render
-from lgtm.settings import Duration, PortNumber, ServiceSettings, seconds
-from lgtm.site import Site
+from lgtm.task import (
+    Answer,
+    Artifact,
+    Bad,
+    Check,
+    Component,
+    ConfigFile,
+    Duration,
+    PortNumber,
+    Refusal,
+    Reload,
+    ServiceSettings,
+    Site,
+    Unit,
+    Validator,
+    Volume,
+    etc,
+    metric,
+    number,
+    ready,
+    render,
+    samples,
+    seconds,
+)
 
 USES = ("loki",)
 DATA = "/data/alloy"  # how far the journal has been read

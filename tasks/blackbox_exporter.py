@@ -5,14 +5,26 @@ from __future__ import annotations
 import time
 from urllib.parse import urlencode
 
-from lgtm.checks import Answer, Bad, Check, ready
-from lgtm.component import Artifact, Component, ConfigFile, Reload, Unit, Validator, etc
-from lgtm.render import read
-from lgtm.settings import PortNumber, ServiceSettings
-from lgtm.site import Site
+from lgtm.task import (
+    Answer,
+    Artifact,
+    Bad,
+    Check,
+    Component,
+    ConfigFile,
+    PortNumber,
+    Reload,
+    ServiceSettings,
+    Site,
+    Unit,
+    Validator,
+    etc,
+    read,
+    ready,
+)
 
-from .prometheus import PrometheusSettings
-from .scraping import CERTIFICATES, Endpoint, jobs
+from .prometheus.scraping import CERTIFICATES, Endpoint, jobs
+from .prometheus.settings import PrometheusSettings
 
 EXPIRY = "probe_ssl_last_chain_expiry_timestamp_seconds"
 

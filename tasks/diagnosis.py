@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lgtm.diagnosis import Problem
+from lgtm.task import Problem
 
 PROBLEMS = (
     Problem(

@@ -11,13 +11,38 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
-from lgtm.checks import Answer, Bad, Check, data_of, metric, ready, reloaded, rules
-from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
-from lgtm.render import read, render
-from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, Settings, seconds
-from lgtm.site import LOOPBACK, Site
+from lgtm.task import (
+    LOOPBACK,
+    Answer,
+    Artifact,
+    Bad,
+    Bytes,
+    Check,
+    Component,
+    ConfigFile,
+    Duration,
+    Many,
+    Port,
+    PortNumber,
+    Reload,
+    ServiceSettings,
+    Settings,
+    Site,
+    Unit,
+    Validator,
+    Volume,
+    data_of,
+    etc,
+    metric,
+    read,
+    ready,
+    reloaded,
+    render,
+    rules_loaded,
+    seconds,
+)
 
-from . import canary, inforce
+from .shared import canary, inforce
 
 USES = ("mimir",)
 DATA = "/data/loki"
@@ -161,7 +186,7 @@ def _ruler(site: Site) -> list[Check]:
     return [
         Check(
             "loki.rules", "Loki's recording rules are evaluated", site.url("loki", "/prometheus/api/v1/rules"),
-            partial(rules, names=names),
+            partial(rules_loaded, names=names),
             "journalctl -u lgtm-loki -g rule; one bad expression stops its whole file", patience=90, slow=True,
         )
     ]  # fmt: skip

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from lgtm.checks import Answer, Check, data_of, ready, reloaded, rules
-from lgtm.component import Artifact, Component, ConfigFile, Port, Reload, Unit, Validator, Volume, etc
-from lgtm.errors import Refusal
-from lgtm.render import render
-from lgtm.settings import Duration, PortNumber, ServiceSettings
-from lgtm.site import LOOPBACK, Scrape, Site
+from lgtm.task import (
+    LOOPBACK,
+    Answer,
+    Artifact,
+    Check,
+    Component,
+    ConfigFile,
+    Duration,
+    Port,
+    PortNumber,
+    Refusal,
+    Reload,
+    Scrape,
+    ServiceSettings,
+    Site,
+    Unit,
+    Validator,
+    Volume,
+    data_of,
+    etc,
+    ready,
+    reloaded,
+    render,
+    rules_loaded,
+)
 
-from . import alerting, inforce, pipeline
-
-if TYPE_CHECKING:
-    from .prometheus import PrometheusSettings
+from .prometheus import pipeline, rules
+from .prometheus.settings import PrometheusSettings
+from .shared import inforce
 
 TENANT = "anonymous"  # Mimir's one tenant while multitenancy is off
 SCRAPE = Scrape("30s", "10s")
@@ -97,7 +115,7 @@ def _rules(site: Site) -> tuple[ConfigFile, ...]:
     """The rule files that a Prometheus leaves to Mimir's ruler, which reads them again every minute."""
     for node in site.carrying("prometheus"):
         settings = cast("PrometheusSettings", node.services["prometheus"])
-        files = [one for one in alerting.rule_files(settings, site.at(node)) if one.path in alerting.mimirs(settings)]
+        files = [one for one in rules.rule_files(settings, site.at(node)) if one.path in rules.mimirs(settings)]
         return tuple(ConfigFile(one.path.replace("rules/", f"rules/{TENANT}/"), one.content, "none") for one in files)
     return ()
 
@@ -126,12 +144,12 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
 
 def _ruler(site: Site) -> list[Check]:
     """The rules that are Mimir's to evaluate are in force; no check where there are none."""
-    names = alerting.names(_rules(site))
+    names = rules.names(_rules(site))
     if not names:
         return []
     remedy = "journalctl -u lgtm-mimir -g rule; one bad expression stops its whole file"
     url = site.url("mimir", "/prometheus/api/v1/rules")
-    judge = partial(rules, names=names)
+    judge = partial(rules_loaded, names=names)
     return [Check("mimir.rules", "Mimir evaluates its rules", url, judge, remedy, patience=120, slow=True)]
 
 

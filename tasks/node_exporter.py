@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from lgtm.checks import Answer, Bad, Check, ready
-from lgtm.component import METRICS, Artifact, Component, Unit
-from lgtm.settings import PortNumber, ServiceSettings
-from lgtm.site import Site
-from lgtm.unit import HARDENING
+from lgtm.task import (
+    HARDENING,
+    METRICS,
+    Answer,
+    Artifact,
+    Bad,
+    Check,
+    Component,
+    PortNumber,
+    ServiceSettings,
+    Site,
+    Unit,
+    ready,
+)
 
 # What must work on any Linux; each fails when the hardening hides too much of the host.
 ESSENTIAL = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat")

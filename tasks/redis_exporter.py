@@ -7,11 +7,24 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from lgtm.checks import Answer, Bad, Check, ready
-from lgtm.component import Artifact, Component, SecretFile, Unit, credential
-from lgtm.secrets import Secret, as_json
-from lgtm.settings import PortNumber, ServiceSettings, from_env
-from lgtm.site import Scrape, Site
+from lgtm.task import (
+    Answer,
+    Artifact,
+    Bad,
+    Check,
+    Component,
+    PortNumber,
+    Scrape,
+    Secret,
+    SecretFile,
+    ServiceSettings,
+    Site,
+    Unit,
+    as_json,
+    credential,
+    from_env,
+    ready,
+)
 
 SCRAPE = Scrape("30s", "10s")
 RedisUrl = Annotated[str, Field(pattern=r"^rediss?://[^@/\s]+(/[0-9]+)?$")]
@@ -84,7 +97,7 @@ def _ping(settings: RedisExporterSettings) -> Check:
         "from redis_exporter's host: is the address right, and a firewall open? NOAUTH, WRONGPASS: see REDIS_PASSWORD",
         "world",
         slow=True,
-        ahead=True,
+        preflight=True,
         user=settings.redis_user or "",
         value=settings.redis_password,
     )

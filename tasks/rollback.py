@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lgtm.barriers import Barrier
+from lgtm.task import Barrier
 
 BARRIERS = (
     Barrier("prometheus", "3.0", "what 3.x writes can be read by 2.55 and later only", below="2.55"),

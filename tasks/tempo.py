@@ -8,13 +8,35 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from lgtm.checks import Answer, Bad, Check, metric, ready, samples
-from lgtm.component import Artifact, Component, ConfigFile, Port, Unit, Validator, Volume, etc
-from lgtm.render import render
-from lgtm.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, seconds
-from lgtm.site import LOOPBACK, Scrape, Site
+from lgtm.task import (
+    LOOPBACK,
+    Answer,
+    Artifact,
+    Bad,
+    Bytes,
+    Check,
+    Component,
+    ConfigFile,
+    Duration,
+    Many,
+    Port,
+    PortNumber,
+    Scrape,
+    ServiceSettings,
+    Site,
+    Unit,
+    Validator,
+    Volume,
+    etc,
+    metric,
+    ready,
+    render,
+    samples,
+    seconds,
+)
 
-from . import canary, inforce, traceql
+from .grafana import traceql
+from .shared import canary, inforce
 
 USES = ("mimir",)
 SCRAPE = Scrape("15s", "10s")

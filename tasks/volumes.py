@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lgtm.component import Component
-from lgtm.site import Site
+from lgtm.task import Component, Site
 
 
 def amend(component: Component, site: Site) -> Component:

@@ -13,7 +13,7 @@ from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.connectors.sshuserclient.client import get_ssh_config
 from pyinfra.connectors.util import SUDO_PASSWORD_REQUIRED_LINES
 
-from lgtm.errors import LgtmError, Usage
+from lgtm.model.errors import LgtmError, Usage
 from lgtm.shields.patch import around, ssh
 
 NOPASSWD = "a sudo password is readable in the host's process list; give the user NOPASSWD sudo instead"

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from lgtm import outcome
-from lgtm.errors import Exit
+from lgtm.model.errors import Exit
+from lgtm.report import outcome
 from lgtm.shields.patch import around, cli, cli_errors, context
 
 accounted: set[str] = set()  # failed hosts whose exit code is in the outcome already

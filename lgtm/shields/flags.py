@@ -10,8 +10,8 @@ from typing import Any, get_type_hints
 import click
 from pyinfra.connectors.ssh import ConnectorData
 
-from lgtm.clivalue import CliValue
-from lgtm.errors import Usage
+from lgtm.model.clivalue import CliValue
+from lgtm.model.errors import Usage
 from lgtm.shields.connection import NOPASSWD
 from lgtm.shields.patch import around, cli
 

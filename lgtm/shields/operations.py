@@ -15,8 +15,8 @@ from pyinfra.api import command as commands
 from pyinfra.api.util import PYINFRA_INSTALL_DIR
 from pyinfra.connectors.util import CommandOutput
 
-from lgtm import outcome
-from lgtm.errors import Exit, LgtmError
+from lgtm.model.errors import Exit, LgtmError
+from lgtm.report import outcome
 from lgtm.shields.exits import accounted
 from lgtm.shields.patch import around
 from lgtm.shields.sentences import say

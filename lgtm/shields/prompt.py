@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from lgtm.errors import Usage
+from lgtm.model.errors import Usage
 from lgtm.shields.patch import around, cli
 from lgtm.shields.sentences import say
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from lgtm import outcome, record
-from lgtm.errors import LgtmError
+from lgtm.model.errors import LgtmError
+from lgtm.report import outcome, record
 from lgtm.shields.patch import around, cli_errors, context
 
 

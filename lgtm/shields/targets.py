@@ -11,7 +11,7 @@ from pyinfra.api.exceptions import NoConnectorError, PyinfraError
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import BaseStateCallback
 
-from lgtm.errors import LgtmError, Usage
+from lgtm.model.errors import LgtmError, Usage
 from lgtm.shields.connection import NOPASSWD, login
 from lgtm.shields.patch import around, cli
 

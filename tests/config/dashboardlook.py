@@ -9,8 +9,8 @@ from typing import Any
 
 from dashboards import panels, queries_of
 
-from tasks import datasources
-from tasks.traceql import OWN
+from tasks.grafana import datasources
+from tasks.grafana.traceql import OWN
 
 DERIVED = {one["name"] for one in datasources.DETAILS["loki"]({"tempo"})["derivedFields"]}
 

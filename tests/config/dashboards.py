@@ -1,4 +1,5 @@
-"""Which of Grafana's panels may be without data, and why. The panels and queries themselves are tasks/dashboards.py's.
+"""Which of Grafana's panels may be without data, and why. The panels and queries themselves are
+tasks/grafana/dashboards.py's.
 
 `queries()` is what an end-to-end test runs against the live data sources. A panel has data when one of its
 queries has.
@@ -6,7 +7,7 @@ queries has.
 
 from __future__ import annotations
 
-from tasks.dashboards import (
+from tasks.grafana.dashboards import (
     FIELDS,
     FOLDER,
     LANGUAGES,

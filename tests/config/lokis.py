@@ -7,9 +7,9 @@ from typing import Any
 
 from sites import component, make_site
 
-from lgtm.checks import Check
-from lgtm.component import Component
-from lgtm.plugins import tasks
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Check
+from lgtm.model.component import Component
 
 Hosts = Mapping[str, tuple[str, ...]]
 HOSTS: Hosts = {"one": ("mimir", "loki")}

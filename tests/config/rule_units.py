@@ -19,10 +19,10 @@ from situations import ALWAYS, HEALTH, OVER, STEP, Course, Situation
 from lab.exposition import COUNTERS, HISTOGRAMS, cumulative
 from lab.scenarios import Answers, Scenario
 from lab.traffic import APP, Traffic, whole
-from lgtm.settings import ServiceSettings
-from lgtm.site import Scrape, Site
-from tasks.alerting import rule_files
-from tasks.scraping import jobs
+from lgtm.model.settings import ServiceSettings
+from lgtm.model.site import Scrape, Site
+from tasks.prometheus.rules import rule_files
+from tasks.prometheus.scraping import jobs
 
 READ = {
     "fastapi_requests_total", "fastapi_requests_duration_seconds", "model_inference_requests_total",

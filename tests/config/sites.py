@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from lgtm.component import Component
-from lgtm.plugins import tasks
-from lgtm.secrets import Secret
-from lgtm.settings import SiteSettings, build
-from lgtm.site import Node, Site
+from lgtm.load.plugins import tasks
+from lgtm.model.component import Component
+from lgtm.model.secrets import Secret
+from lgtm.model.settings import SiteSettings, build
+from lgtm.model.site import Node, Site
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {

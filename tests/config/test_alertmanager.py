@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sites import ENV, component, file, make_site, parsed, stage, validate
 
-from lgtm.checks import Answer, Bad
-from lgtm.component import Component
-from lgtm.errors import Refusal
-from lgtm.plugins import tasks
-from lgtm.secrets import Secret
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad
+from lgtm.model.component import Component
+from lgtm.model.errors import Refusal
+from lgtm.model.secrets import Secret
 
 CREDENTIALS = "/run/credentials/lgtm-alertmanager.service"
 MAILED = {"critical", "model", "provider", "other"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sites import ONE, ROOT, SECRETS, SPLIT, components, make_site
 
-from lgtm.plugins import tasks
-from lgtm.settings import env_keys
+from lgtm.load.plugins import tasks
+from lgtm.model.settings import env_keys
 
 LAYOUTS = pytest.mark.parametrize("hosts", [ONE, SPLIT], ids=["one host", "split"])
 

@@ -13,11 +13,11 @@ import pytest
 from sites import ROOT, component, file, make_site, stage, validate
 
 from lab.standins.alloy.config import Config, load
-from lgtm.checks import Answer, Bad, Check
-from lgtm.component import Component
-from lgtm.errors import Refusal
-from lgtm.plugins import tasks
-from lgtm.unit import render
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, Check
+from lgtm.model.component import Component
+from lgtm.model.errors import Refusal
+from lgtm.model.unit import render
 
 HOSTS = {"one": ("loki", "alloy"), "two": ("alloy",)}
 ENTRY = {"MESSAGE": "hello", "PRIORITY": "3", "_SYSTEMD_UNIT": "lgtm-mimir.service"}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sites import ENV, component, file, make_site, parsed, stage, validate
 
-from lgtm.checks import Answer, Bad
-from lgtm.plugins import tasks
-from lgtm.secrets import Secret
-from lgtm.site import Site
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad
+from lgtm.model.secrets import Secret
+from lgtm.model.site import Site
 
 EXPIRY = "probe_ssl_last_chain_expiry_timestamp_seconds"
 

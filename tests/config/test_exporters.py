@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sites import component, make_site
 
-from lgtm.checks import Answer, Bad, Check
-from lgtm.errors import Refusal
-from lgtm.plugins import tasks
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, Check
+from lgtm.model.errors import Refusal
 
 PASSWORD_FILE = "-redis.password-file=/run/credentials/lgtm-redis_exporter.service/passwords"
 

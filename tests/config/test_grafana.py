@@ -14,12 +14,12 @@ import pytest
 import yaml
 from sites import ENV, ROOT, component, file, make_site, parsed
 
-from lgtm import unit
-from lgtm.checks import Answer, Bad, Check
-from lgtm.component import Component
-from lgtm.errors import Refusal
-from lgtm.plugins import tasks
-from lgtm.secrets import Secret
+from lgtm.load.plugins import tasks
+from lgtm.model import unit
+from lgtm.model.checks import Answer, Bad, Check
+from lgtm.model.component import Component
+from lgtm.model.errors import Refusal
+from lgtm.model.secrets import Secret
 
 STORES = ("prometheus", "mimir", "loki", "tempo")
 FULL = {"one": ("grafana", *STORES)}

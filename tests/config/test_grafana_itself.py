@@ -17,7 +17,7 @@ from dashboards import UIDS
 from sites import ENV, make_site
 from test_grafana_wiring import Installation, free_ports
 
-from lgtm.secrets import Secret
+from lgtm.model.secrets import Secret
 
 PASSWORD = "first-password"
 FORMER = "logs"  # the uid that the dashboard lgtm-logs had

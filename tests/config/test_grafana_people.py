@@ -11,9 +11,9 @@ import grafana_database
 import pytest
 from sites import component, make_site, parsed
 
-from lgtm.checks import Answer, Bad, judge
-from lgtm.made import Adopted, Made, counted
-from lgtm.plugins import tasks
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, judge
+from lgtm.model.made import Adopted, Made, counted
 
 FULL = {"one": ("grafana", "prometheus", "mimir", "loki", "tempo")}
 KEPT = "grafana.kept_"
@@ -170,7 +170,7 @@ def test_what_does_not_clash_is_left_alone(tmp_path: Path, source: Any) -> None:
 
 
 def test_a_dashboard_with_a_uid_of_ours_is_refused_by_name(tmp_path: Path) -> None:
-    [uid, *_] = tasks()["grafana"].component.__globals__["dashboards"]()
+    [uid, *_] = tasks()["grafana"].component.__globals__["uids"]()
     grafana_database.write(
         tmp_path / "grafana.db", sources=(), more=f"INSERT INTO dashboard VALUES (9, 1, '{uid}', 'My own', 0);"
     )

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 from sites import ENV, ROOT, component, make_site, stage
 
-from lgtm.checks import Answer, Check, Result, judge
-from lgtm.plugins import tasks
-from lgtm.secrets import Secret
-from lgtm.site import Site
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Check, Result, judge
+from lgtm.model.secrets import Secret
+from lgtm.model.site import Site
 
 WRAPPER = f"""\
 #!/bin/sh

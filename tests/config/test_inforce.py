@@ -6,9 +6,9 @@ import pytest
 import yaml
 from sites import component, file, make_site
 
-from lgtm.checks import Answer, Bad, judge
-from lgtm.plugins import tasks
-from tasks.inforce import difference
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, judge
+from tasks.shared.inforce import difference
 
 WANTED = yaml.safe_load("""
 limits: {retention: 720h, rate: 4, "off": false, text: one}

@@ -15,7 +15,7 @@ import yaml
 from lokis import ALONE, HOSTS, SHIPPED, SPLIT, checks, loki
 from sites import ROOT, file, parsed, stage, validate
 
-from lgtm.checks import Answer, Bad
+from lgtm.model.checks import Answer, Bad
 
 KEYS = ROOT.parent / "shared" / "reference" / "config-keys" / "loki-3.4.2.json"
 

@@ -21,8 +21,8 @@ import yaml
 from lokis import SHIPPED, checks, loki
 from sites import stage
 
-from lgtm.checks import Answer, judge
-from tasks.inforce import difference
+from lgtm.model.checks import Answer, judge
+from tasks.shared.inforce import difference
 
 
 def unpacked(data: bytes) -> bytes:

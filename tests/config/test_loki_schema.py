@@ -11,7 +11,7 @@ import pytest
 from lokis import loki
 from sites import file, parsed, stage
 
-from lgtm.errors import Refusal
+from lgtm.model.errors import Refusal
 
 FIRST = {"start": "2025-01-01"}
 LINE = "2025-01-01 tsdb v13 24h filesystem index_"

@@ -25,10 +25,10 @@ import pytest
 from sites import ENV, component, file, make_site, stage
 
 from lab.smtp import Doorkeeper, Sink, serve
-from lgtm.checks import Answer, Bad, Check
-from lgtm.component import CURRENT
-from lgtm.plugins import tasks
-from lgtm.secrets import Secret
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, Check
+from lgtm.model.component import CURRENT
+from lgtm.model.secrets import Secret
 
 FAST = {
     f"alertmanager_{name}": value

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from sites import ROOT, SPLIT, component, file, make_site, parsed, stage, validate
 
-from lgtm.checks import Answer, Bad, Check
-from lgtm.plugins import tasks
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, Check
 
 KEYS = ROOT.parent / "shared" / "reference" / "config-keys"
 PATHS = {

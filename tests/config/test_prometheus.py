@@ -11,10 +11,10 @@ from urllib.parse import unquote
 import pytest
 from sites import ALL, ONE, SPLIT, component, file, make_site, parsed, stage, validate
 
-from lgtm.checks import Answer, Bad, Check
-from lgtm.errors import Refusal
-from lgtm.plugins import tasks
-from lgtm.site import Site
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, Check
+from lgtm.model.errors import Refusal
+from lgtm.model.site import Site
 
 REQUIRED = {
     "prometheus",

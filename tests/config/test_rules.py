@@ -15,14 +15,15 @@ from rule_units import NOW, document, expect, judged, rules, run, unit, whole_si
 from sites import ROOT, component, file, make_site
 from situations import CERTIFICATES, GATEWAYZ, STACK, Situation
 
-from lgtm.checks import Answer, Bad
-from lgtm.errors import Refusal
-from lgtm.plan import MARGIN
-from lgtm.plugins import tasks
-from lgtm.settings import seconds
-from lgtm.site import Site
-from tasks.alerting import ORDERED, AlertingSettings, rule_files
-from tasks.scraping import jobs
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad
+from lgtm.model.errors import Refusal
+from lgtm.model.plan import MARGIN
+from lgtm.model.settings import seconds
+from lgtm.model.site import Site
+from tasks.prometheus.rules import ORDERED, rule_files
+from tasks.prometheus.scraping import jobs
+from tasks.prometheus.settings import AlertingSettings
 
 SITUATIONS = {one.name: one for one in (*GATEWAYZ, *STACK, *CERTIFICATES)}
 NO_GATEWAYZ: Mapping[str, Any] = {"prometheus_gatewayz_production_url": None, "prometheus_gatewayz_staging_url": None}

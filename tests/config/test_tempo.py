@@ -19,10 +19,10 @@ import pytest
 import yaml
 from sites import ONE, ROOT, SPLIT, component, file, make_site, parsed, stage, validate
 
-from lgtm.checks import Answer, Bad, Check
-from lgtm.errors import Refusal
-from lgtm.plugins import tasks
-from tasks.inforce import body, difference
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, Check
+from lgtm.model.errors import Refusal
+from tasks.shared.inforce import body, difference
 
 KEYS = ROOT.parent / "shared" / "reference" / "config-keys" / "tempo-2.6.1.json"
 TWO, THREE = "2.10.8", "3.0.3"

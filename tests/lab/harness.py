@@ -20,8 +20,8 @@ import dotenv
 import pytest
 
 from lab.machines import Host, Lab
-from lgtm.plugins import tasks
-from lgtm.settings import env_keys
+from lgtm.load.plugins import tasks
+from lgtm.model.settings import env_keys
 
 ALL_HOSTS = 5
 HOSTS = (2, 3, 4)  # the first carries whole stacks, the others go through what breaks hosts

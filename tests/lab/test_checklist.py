@@ -19,7 +19,7 @@ from stack import WHOLE
 from lab import credentials
 from lab.contract import REDIS_PASSWORD
 from lab.machines import Host, Lab
-from lgtm.preflight import CHECKS
+from lgtm.checklist.preflight import CHECKS
 
 CONFIG = "/opt/lgtm/current/etc"
 EDITS = {  # what is changed by hand below the running generation: file → sed script
@@ -164,13 +164,13 @@ BREAKS = (
 )  # fmt: skip
 ELSEWHERE = {
     "grafana.anonymous": "tests/config/test_grafana.py: a stand-in lets nobody in without a login",
-    "host.clock": "tests/unit/test_standing.py: a container has its machine's clock",
-    "host.tools": "tests/unit/test_standing.py: without curl the lab could not mend it",
-    "host.architecture": "tests/unit/test_standing.py: the lab has one architecture",
+    "host.clock": "tests/unit/test_service_checks.py: a container has its machine's clock",
+    "host.tools": "tests/unit/test_service_checks.py: without curl the lab could not mend it",
+    "host.architecture": "tests/unit/test_service_checks.py: the lab has one architecture",
     "host.links": "tests/faults/test_hosts.py",
     "host.ports": "tests/lab/test_refusals.py",
     "host.services": "tests/lab/test_leaving.py",
-    "*.memory": "tests/unit/test_standing.py: a lab host's services are not accounted for their memory",
+    "*.memory": "tests/unit/test_service_checks.py: a lab host's services are not accounted for their memory",
     "alertmanager.drill": "test_a_test_mail_that_cannot_leave",
 }
 

@@ -15,7 +15,7 @@ PROMETHEUS = "templates/prometheus/prometheus.yml"
 MUTATIONS = {
     "no remote_write": (PROMETHEUS, "{% if push %}", "{% if not push %}", "Mimir takes what Prometheus sends"),
     "a wrong Mimir path": (
-        "tasks/prometheus.py",
+        "tasks/prometheus/__init__.py",
         '"/api/v1/push"',
         '"/api/v1/write"',
         "Mimir takes what Prometheus sends",

@@ -85,7 +85,7 @@ def test_a_repository_of_ones_own_deploys_and_verifies_with_the_installed_packag
 def test_its_lab_is_in_the_package_too(own: Site) -> None:
     said = ran(sys.executable, "-m", "lgtm.lab", "--help", cwd=own.root, **own.env)
     assert "boot hosts" in said
-    where = "from lgtm.lab.layout import ROOT; from lgtm.plugins import OWN; print(ROOT, OWN)"
+    where = "from lgtm.lab.layout import ROOT; from lgtm.load.plugins import OWN; print(ROOT, OWN)"
     assert ran(sys.executable, "-c", where, cwd=own.root, **own.env).split() == [str(own.root), "lgtm.tasks"]
 
 
@@ -108,7 +108,7 @@ def bundle(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         pins = folder / "pins.txt"
         pins.write_text(ran(sys.executable, "-m", "pip", "freeze", "--exclude", "pyinfra-lgtm", cwd=root))
         fetched("wheel", "--wheel-dir", folder / "index", "--constraint", pins, *DEPENDENCIES, cwd=root)
-        said = ran(sys.executable, "-m", "lgtm.bundle", "inventories/lab.py", cwd=root, PYTHONPATH=str(root),
+        said = ran(sys.executable, "-m", "lgtm.tools.bundle", "inventories/lab.py", cwd=root, PYTHONPATH=str(root),
                    LGTM_OFFLINE="", LGTM_CACHE=str(folder / "cache"), PIP_NO_INDEX="1",
                    PIP_FIND_LINKS=str(folder / "index"))  # fmt: skip
     assert f"node_exporter {known['version']} for amd64, sha256 {known['sha256']}" in said
@@ -136,7 +136,7 @@ def test_a_deploy_from_a_bundle_touches_no_network_but_ssh(bundle: Path, host: H
 def test_a_bundle_is_a_commit(bundle: Path) -> None:
     root = bundle.parent
     (root / "deploy.py").write_text((root / "deploy.py").read_text() + "\n")
-    command = [sys.executable, "-m", "lgtm.bundle", "inventories/lab.py"]
+    command = [sys.executable, "-m", "lgtm.tools.bundle", "inventories/lab.py"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root)})
     assert done.returncode == 3
     assert "a bundle is a commit, and this is none: not committed: deploy.py; commit first" in done.stderr

@@ -20,7 +20,7 @@ HARDENED = 'Unit(("{artifact}/node_exporter"'
 RELAXED = (
     'Unit(relax={"MemoryDenyWriteExecute": None}, reason="it compiles as it runs", command=("{artifact}/node_exporter"'
 )
-SCRIPT = (ROOT / "lgtm" / "host" / "stage.sh").read_text().partition("# --- The rehearsal")[2]
+SCRIPT = (ROOT / "lgtm" / "host" / "scripts" / "stage.sh").read_text().partition("# --- The rehearsal")[2]
 GENERATION = "/run/lgtm/rehearsing"
 UNIT = """[Unit]
 [Service]

@@ -65,7 +65,7 @@ class Repository:
 
     def rollout(self, *flags: str) -> tuple[Run, dict[str, Any]]:
         report = self.root.parent / "report.json"
-        run = self.run(sys.executable, "-m", "lgtm.rollout", "--json", str(report), *flags)
+        run = self.run(sys.executable, "-m", "lgtm.tools.rollout", "--json", str(report), *flags)
         return run, json.loads(report.read_text())
 
     def generations(self, environment: str) -> list[str]:

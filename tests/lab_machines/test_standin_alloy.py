@@ -13,13 +13,13 @@ import pytest
 
 from lab.machines import Host, Lab
 from lab.waiting import until
-from lgtm.checks import Answer
-from lgtm.checks import judge as judged
-from lgtm.component import Component
-from lgtm.plugins import tasks
-from lgtm.settings import SiteSettings
-from lgtm.site import Node, Site
-from lgtm.unit import ACTIVATE, render
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer
+from lgtm.model.checks import judge as judged
+from lgtm.model.component import Component
+from lgtm.model.settings import SiteSettings
+from lgtm.model.site import Node, Site
+from lgtm.model.unit import ACTIVATE, render
 
 from .test_artifacts import index, unpack
 

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from lgtm import generation
-from lgtm.artifacts import Resolved
-from lgtm.component import Artifact, Component, ConfigFile, Port, SecretFile, Unit, Volume, unit_name
-from lgtm.generation import Generation, sha256
-from lgtm.hoststate import HostState, Process, SecretState, digest
-from lgtm.plan import UNITS
-from lgtm.secrets import Secret
+from lgtm.model import generation
+from lgtm.model.artifact import Resolved
+from lgtm.model.component import Artifact, Component, ConfigFile, Port, SecretFile, Unit, Volume, unit_name
+from lgtm.model.generation import Generation, sha256
+from lgtm.model.hoststate import HostState, Process, SecretState, digest
+from lgtm.model.plan import UNITS
+from lgtm.model.secrets import Secret
 
 NONCE = "n0nce"
 SUPPORT = {"/usr/local/lib/lgtm/activate.sh": "#!/bin/sh\n", f"{UNITS}/lgtm.target": "[Unit]\n"}

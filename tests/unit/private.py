@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from examples import NONCE, build, full
 
-from lgtm.generation import Generation
-from lgtm.hoststate import HostState, parse
+from lgtm.model.generation import Generation
+from lgtm.model.hoststate import HostState, parse
 
 LGTM = Path(__file__).parents[2] / "lgtm"
 WANTED = build(full())
@@ -42,7 +42,7 @@ class Private:
     pid: int
 
     def run(self, name: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        script = (LGTM / "host" / f"{name}.sh").read_text()
+        script = (LGTM / "host" / "scripts" / f"{name}.sh").read_text()
         return self.sh(script, name, *arguments, stdin=f"{stdin}\n")
 
     def sh(self, script: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -98,6 +98,6 @@ def deliver(host: Private) -> None:
     folder = host.path("/run/lgtm/library")
     folder.mkdir()
     for name in ("activate.sh", "services.sh"):
-        shutil.copy(LGTM / name, folder / name)
+        shutil.copy(LGTM / "host" / "scripts" / name, folder / name)
         (folder / name).chmod(0o755)
     assert host.sh("mkdir -p /usr/local/lib/lgtm && mount --bind /run/lgtm/library /usr/local/lib/lgtm").returncode == 0

@@ -8,8 +8,8 @@ import pytest
 from examples import build, full
 from private import Private, deliver, stage
 
-from lgtm.component import ConfigFile
-from lgtm.generation import Generation, sha256
+from lgtm.model.component import ConfigFile
+from lgtm.model.generation import Generation, sha256
 
 ACTIVATE = "/usr/local/lib/lgtm/activate.sh"
 # All is active, starts and is ready at once; a timer is not set.

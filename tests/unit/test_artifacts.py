@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from lgtm.artifacts import Resolved, Store
-from lgtm.errors import Refusal
-from lgtm.lock import PATH, Lock
+from lgtm.artifacts.pins import PATH, Pins
+from lgtm.artifacts.store import Store
+from lgtm.model.artifact import Resolved
+from lgtm.model.errors import Refusal
 
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 THERE = {"amd64": "arm64", "arm64": "amd64"}[HERE]
@@ -108,7 +109,7 @@ rename = {{ "loki-linux-{{arch}}" = "loki" }}
 [loki.versions."3.7.8"]
 {HERE} = "{sha256(LOKI)}"
 """
-    return Store(Lock.parse(lock), tmp_path / "cache")
+    return Store(Pins.parse(lock), tmp_path / "cache")
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def runs(tmp_path: Path) -> int:
 
 
 def test_the_tracked_lock_file_is_sound() -> None:
-    lock = Lock.load(PATH)
+    lock = Pins.load(PATH)
     assert lock.pin("mimir").versions["2.11.0"] == {}
     assert "0.33.0" not in lock.pin("alertmanager").versions
     assert lock.pin("grafana").members == ("bin/grafana",)
@@ -271,8 +272,8 @@ def test_a_zip_that_changed_in_the_cache_is_refused_and_removed(store: Store) ->
 def test_a_zip_without_the_expected_file_is_a_sentence(store: Store, upstream: Upstream) -> None:
     other = zipped("something", b"x")
     upstream.files[ZIP] = other
-    pin = replace(store.lock.pins["loki"], versions={"3.7.8": {HERE: sha256(other)}})
-    odd = replace(store, lock=Lock({"loki": pin}))
+    pin = replace(store.pins.pins["loki"], versions={"3.7.8": {HERE: sha256(other)}})
+    odd = replace(store, pins=Pins({"loki": pin}))
     with pytest.raises(Refusal, match=f"no zip of loki-linux-{HERE}"):
         odd.local_file(odd.resolve("loki", "3.7.8", HERE))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lgtm.barriers import Barrier, crossed, findings, number, periods, set_aside
-from lgtm.plugins import barriers
+from lgtm.load.plugins import barriers
+from lgtm.model.barriers import Barrier, crossed, findings, number, periods, set_aside
 
 OURS = barriers()
 

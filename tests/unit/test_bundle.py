@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DECLARED = "import sys; from lgtm import bundle; print(*sorted('-'.join(one) for one in bundle.declared(sys.argv[1])))"
+DECLARED = (
+    "import sys; from lgtm.tools import bundle; print(*sorted('-'.join(one) for one in bundle.declared(sys.argv[1])))"
+)
 ONE = "_vm = ('vm', {'environment': 'one', 'arch': 'arm64', 'node_exporter_version': '1.9.1'})\n"
 
 
@@ -54,20 +56,20 @@ def test_an_inventory_that_makes_no_bundle_is_refused(tmp_path: Path, text: str 
         (tmp_path / "site.py").write_text(text)
     done = python("-c", DECLARED, tmp_path / "site.py")
     assert done.returncode == 1 and sentence in done.stderr.splitlines()[-1]
-    assert "lgtm.errors.Refusal: " in done.stderr
+    assert "lgtm.model.errors.Refusal: " in done.stderr
 
 
 def test_a_command_without_an_inventory_says_how_it_is_used() -> None:
-    done = python("-m", "lgtm.bundle")
-    assert done.returncode == 64 and "usage: python -m lgtm.bundle INVENTORY" in done.stderr
+    done = python("-m", "lgtm.tools.bundle")
+    assert done.returncode == 64 and "usage: python -m lgtm.tools.bundle INVENTORY" in done.stderr
 
 
 def test_what_is_no_commit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    done = python("-m", "lgtm.bundle", "inventories/one.py", cwd=tmp_path)
+    done = python("-m", "lgtm.tools.bundle", "inventories/one.py", cwd=tmp_path)
     assert done.returncode == 3 and "a bundle is a commit, and this is none" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tool_that_fails_is_told_with_its_last_words() -> None:
-    done = python("-c", "from lgtm import bundle; bundle._run('sh', '-c', 'echo no network >&2; exit 1')")
+    done = python("-c", "from lgtm.tools import bundle; bundle._run('sh', '-c', 'echo no network >&2; exit 1')")
     assert "LgtmError: `sh -c echo no network >&2; exit 1 …` failed: no network" in done.stderr

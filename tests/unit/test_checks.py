@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from sites import ALL, make_site
 
-from lgtm import verification
-from lgtm.checks import Answer, Bad, Check, Result, data_of, judge, ready
-from lgtm.plugins import tasks
+from lgtm.host import asking
+from lgtm.load.plugins import tasks
+from lgtm.model.checks import Answer, Bad, Check, Result, data_of, judge, ready
 
 READY = ready("alpha", "http://127.0.0.1:9001/ready", 45)
 
@@ -96,9 +96,9 @@ def test_a_check_without_patience_is_asked_once_whatever_the_command_line_says(m
         asked.append([check.id for _, check in checks])
         return [Result("web1", service, check, False, "no") for service, check in checks]
 
-    monkeypatch.setattr(verification, "ask", ask)
+    monkeypatch.setattr(asking, "ask", ask)
     checks = [("alpha", replace(READY, id=name, patience=patience)) for name, patience in (("once", 0), ("often", 30))]
-    results = verification.await_all(object(), checks, 1)  # type: ignore[arg-type]
+    results = asking.await_all(object(), checks, 1)  # type: ignore[arg-type]
     assert asked[0] == ["once", "often"] and len(asked) > 1
     assert all(names == ["often"] for names in asked[1:])
     assert [result.check.id for result in results] == ["once", "often"]
@@ -111,11 +111,11 @@ def test_a_long_wait_pauses_ever_longer_and_never_beyond_its_patience(monkeypatc
         pauses.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr(verification.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(verification.gevent, "sleep", sleep)
+    monkeypatch.setattr(asking.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(asking.gevent, "sleep", sleep)
     never = Result("web1", "alpha", replace(READY, patience=60), False, "no")
-    monkeypatch.setattr(verification, "ask", lambda *_: [never])
-    verification.await_all(object(), [("alpha", never.check)])  # type: ignore[arg-type]
+    monkeypatch.setattr(asking, "ask", lambda *_: [never])
+    asking.await_all(object(), [("alpha", never.check)])  # type: ignore[arg-type]
     assert pauses[:10] == [0.5] * 10 and pauses[-2] == pytest.approx(sum(pauses[:-2]) / 10)
     assert len(pauses) < 60 and now[0] == pytest.approx(60)
 
@@ -125,7 +125,7 @@ def test_the_outside_world_is_waited_for_no_longer_than_its_check_says(monkeypat
         return [Result("web1", service, check, False, "no") for service, check in checks]
 
     waits: list[list[str]] = []
-    monkeypatch.setattr(verification, "ask", ask)
+    monkeypatch.setattr(asking, "ask", ask)
     checks = [("alpha", replace(READY, id=gate, gate=gate, patience=1)) for gate in ("own", "world")]
-    verification.await_all(object(), checks, 2, lambda ids: waits.append(list(ids)))  # type: ignore[arg-type]
+    asking.await_all(object(), checks, 2, lambda ids: waits.append(list(ids)))  # type: ignore[arg-type]
     assert waits == [["own", "world"], ["own"], []]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lgtm.inventory import RunSettings
-from lgtm.plugins import tasks
-from lgtm.settings import SiteSettings, keys_of
+from lgtm.load.inventory import RunSettings
+from lgtm.load.plugins import tasks
+from lgtm.model.settings import SiteSettings, keys_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,11 +21,11 @@ KEYS = keys_of(RunSettings, "") | keys_of(SiteSettings, "") | {key for task in t
 # What needs machines, accounts or release pages that only the reader has; `17` begins a line of cron's.
 READERS = {
     "cp", "chmod", "ssh", "tar", "docker", "mkdir", "printf", "$EDITOR", "cd", "curl", "pip", "17", "make lock",
-    "python -m lgtm.lock",
+    "python -m lgtm.tools.pins",
 }  # fmt: skip
 SHOWN = {  # the others → where they are run, or what they run is
     ".ci/run": ("make demo", "make test", "make lab-down"),
-    "tests/lab/test_package.py": ("make venv", "make bundle", "python -m lgtm.bundle", "python -m lgtm.lab"),
+    "tests/lab/test_package.py": ("make venv", "make bundle", "python -m lgtm.tools.bundle", "python -m lgtm.lab"),
     "tests/lab/test_rollout.py": ("make rollout",),
     "tests/lab_machines/test_command_line.py": ("make lab-up", "make lab-ssh"),
     "bench/__main__.py": ("make bench", "python -m bench"),

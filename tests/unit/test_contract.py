@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOUCHES_PYINFRA = {
-    "bundle",
-    "inventory",
-    "remote",
-    "operations",
-    "people",
-    "verification",
-    "checklist",
-    "data",
-    "rollback",
-    "runs",
-    "switching",
-    "shields",
+ROOMS = {  # room of lgtm/ → the rooms below it, which alone it imports from
+    "model": set(),
+    "artifacts": {"model"},
+    "load": {"model", "artifacts"},
+    "host": {"model", "artifacts", "load"},
+    "report": {"model"},
+    "checklist": {"model", "artifacts", "load", "host", "report"},
+    "runs": {"model", "artifacts", "load", "host", "report", "checklist"},
+    "tools": {"model", "artifacts", "load", "host", "report", "checklist", "runs"},
+    "shields": {"model", "report"},
+    "task": {"model", "load"},  # task.py, which task modules import from
 }
+TOUCHES_PYINFRA = (
+    "lgtm/host/",
+    "lgtm/runs/",
+    "lgtm/shields/",
+    "lgtm/checklist/inspection.py",
+    "lgtm/checklist/people.py",
+    "lgtm/load/inventory.py",
+    "lgtm/tools/bundle.py",
+)
 LONG_MODULES: dict[str, str] = {}  # path → why it may be longer than 250 lines
 LONG_FUNCTIONS = {
-    "lgtm/hoststate.py:parse": "one field a line: a table in the form of a call",
+    "lgtm/model/hoststate.py:parse": "one field a line: a table in the form of a call",
     "tasks/mimir.py:component": "one field a line: a table in the form of a call",
-    "tasks/prometheus.py:component": "one field a line: a table in the form of a call",
+    "tasks/prometheus/__init__.py:component": "one field a line: a table in the form of a call",
 }
 FOLDERS = ("lgtm", "tasks", "lab", "templates", "inventories", "group_data", "bench", "docs")
 SOURCES = sorted(path for folder in ("lgtm", "tasks") for path in (ROOT / folder).rglob("*.py"))
@@ -53,6 +63,30 @@ def imported(path: Path) -> set[str]:
     return imports(ast.walk(ast.parse(path.read_text())))
 
 
+def modules(source: str, package: str = "") -> set[str]:
+    """The dotted names that a module imports, with what it takes from a package by name; `package` is its own."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found |= {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(path: Path) -> str:
+    """The room of lgtm/ that a file is in; `task` is a file."""
+    return path.relative_to(ROOT / "lgtm").parts[0].removesuffix(".py")
+
+
+def upwards(source: str, where: str) -> set[str]:
+    """The rooms that a module of a room imports from, and must not."""
+    used = {name.split(".")[1] for name in modules(source, f"lgtm.{where}") if name.startswith("lgtm.")}
+    return used - ROOMS[where] - {where}
+
+
 def all_text() -> list[Path]:
     """Every text of the product: what people wrote, but for the tests."""
     inside = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
@@ -62,12 +96,12 @@ def all_text() -> list[Path]:
 
 def test_the_engine_is_there_to_be_looked_at() -> None:
     assert len(ENGINE) > 20 and len(TASKS) > 4 and len(all_text()) > 60
-    assert {"pyinfra"} <= imported(ROOT / "lgtm" / "remote.py")
+    assert {"pyinfra"} <= imported(ROOT / "lgtm" / "host" / "remote.py")
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_the_hands_of_the_engine_know_pyinfra(path: Path) -> None:
-    if path.relative_to(ROOT / "lgtm").parts[0].removesuffix(".py") not in TOUCHES_PYINFRA:
+    if not str(path.relative_to(ROOT)).startswith(TOUCHES_PYINFRA):
         assert not imported(path) & {"pyinfra", "pyinfra_cli", "gevent"}
 
 
@@ -77,7 +111,7 @@ def test_the_engine_knows_no_task_and_no_lab(path: Path) -> None:
     assert not (imported(path) & {"tasks", "lab", "tests", "bench"}) - allowed
 
 
-@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_task_knows_the_engine_and_pyinfra_only_inside_prepare(path: Path) -> None:
     tree = ast.parse(path.read_text())
     prepare = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "prepare"]
@@ -85,6 +119,12 @@ def test_a_task_knows_the_engine_and_pyinfra_only_inside_prepare(path: Path) -> 
     everywhere = {name for node in rest for name in imports(ast.walk(node))}
     assert not everywhere & {"pyinfra", "pyinfra_cli", "lab", "tests", "bench"}
     assert not imported(path) & {"lab", "tests", "bench"}
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_task_imports_the_engine_from_its_facade_alone(path: Path) -> None:
+    absolute = {name for name in modules(path.read_text()) if name.split(".")[0] in ("lgtm", "tasks")}
+    assert {name for name in absolute if not name.startswith("lgtm.task.")} == set()
 
 
 @pytest.mark.parametrize(
@@ -115,13 +155,13 @@ def test_every_operation_of_the_runs_has_a_name() -> None:
     operations = {
         node.name
         for module in ("operations", "switching")
-        for node in ast.parse((ROOT / "lgtm" / f"{module}.py").read_text()).body
+        for node in ast.parse((ROOT / "lgtm" / "host" / f"{module}.py").read_text()).body
         if isinstance(node, ast.FunctionDef) and any("operation" in ast.dump(one) for one in node.decorator_list)
     }
     calls = [
         node
-        for run in ("runs", "rollback", "data")
-        for node in ast.walk(ast.parse((ROOT / "lgtm" / f"{run}.py").read_text()))
+        for run in (ROOT / "lgtm" / "runs").glob("*.py")
+        for node in ast.walk(ast.parse(run.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in operations
         if getattr(node.func.value, "id", "") in ("operations", "switching")
     ]
@@ -156,3 +196,40 @@ def long_functions(path: Path) -> list[str]:
 @source
 def test_a_module_says_first_what_it_is(path: Path) -> None:
     assert not path.read_text().strip() or ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downwards_only(path: Path) -> None:
+    if path != ROOT / "lgtm" / "__init__.py":
+        assert upwards(path.read_text(), room(path)) == set()
+
+
+@pytest.mark.parametrize(
+    ("where", "source", "refused"),
+    [
+        ("model", "from lgtm.host import remote", "host"),
+        ("model", "def late():\n    from lgtm.load.plugins import tasks", "load"),
+        ("report", "from lgtm import checklist", "checklist"),
+        ("artifacts", "import lgtm.load.render", "load"),
+        ("host", "from ..checklist.preflight import View", "checklist"),
+        ("shields", "from lgtm.runs import deploy", "runs"),
+        ("task", "from lgtm.host.remote import run", "host"),
+    ],
+)
+def test_an_import_that_runs_back_up_is_refused(where: str, source: str, refused: str) -> None:
+    assert upwards(source, where) == {refused}
+
+
+def test_the_rooms_are_those_of_the_house_and_none_is_above_itself() -> None:
+    inside = {path.name for path in (ROOT / "lgtm").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    files = {path.stem for path in (ROOT / "lgtm").glob("*.py")} - {"__init__"}
+    assert inside | files == ROOMS.keys() and files == {"task"}
+    assert set(TopologicalSorter(ROOMS).static_order()) == ROOMS.keys()  # raises CycleError for a circle
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert set(re.findall(r"^\| `lgtm/(\w+)", page, flags=re.MULTILINE)) == ROOMS.keys()
+
+
+def test_a_task_module_that_is_imported_brings_no_pyinfra() -> None:
+    look = "import sys, lgtm.task; assert not {'pyinfra', 'gevent'} & sys.modules.keys()"
+    ran = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")

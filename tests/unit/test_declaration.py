@@ -11,12 +11,12 @@ import sites
 from examples import component, resolved
 from sites import ALL, SPLIT, make_site
 
-from lgtm import declaration
-from lgtm.checks import Answer, Bad, Result, ready
-from lgtm.component import Artifact
-from lgtm.errors import Refusal
-from lgtm.running import Running
-from lgtm.settings import SiteSettings
+from lgtm.load import declaration
+from lgtm.model.checks import Answer, Bad, Result, ready
+from lgtm.model.component import Artifact
+from lgtm.model.errors import Refusal
+from lgtm.model.running import Running
+from lgtm.model.settings import SiteSettings
 
 
 class Store:

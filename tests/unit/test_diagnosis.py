@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lgtm.checks import Check, Result
-from lgtm.diagnosis import Problem, diagnose
-from lgtm.plugins import problems
+from lgtm.load.plugins import problems
+from lgtm.model.checks import Check, Result
+from lgtm.model.diagnosis import Problem, diagnose
 
 PROBLEM = Problem("p", "It does not work", ("a.owners", "a.*", "b.ready"), ("a",))
 

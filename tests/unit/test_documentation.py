@@ -10,12 +10,12 @@ import pytest
 from examples import build, full
 from sites import make_site
 
-from lgtm import reference
-from lgtm.plan import Plan
-from lgtm.plugins import problems, tasks
-from lgtm.preflight import CHECKS
-from lgtm.settings import env_keys
-from lgtm.standing import checks
+from lgtm.checklist.preflight import CHECKS
+from lgtm.checklist.service_checks import checks
+from lgtm.load.plugins import problems, tasks
+from lgtm.model.plan import Plan
+from lgtm.model.settings import env_keys
+from lgtm.tools import reference
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "checklist.md").read_text()
@@ -54,7 +54,7 @@ def test_every_problem_is_documented_and_looks_at_checks_that_exist(problem: obj
 
 
 def test_the_page_of_settings_is_what_they_are() -> None:
-    assert (ROOT / reference.PAGE).read_text() == reference.page(), "stale: run `python -m lgtm.reference`"
+    assert (ROOT / reference.PAGE).read_text() == reference.page(), "stale: run `python -m lgtm.tools.reference`"
 
 
 def test_every_setting_is_on_it() -> None:

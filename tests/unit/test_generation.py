@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from examples import build, component, full, resolved
 
-from lgtm import generation
-from lgtm.component import ConfigFile, Port, Reload, SecretFile, Unit
-from lgtm.errors import Refusal
-from lgtm.generation import artifact_path, sha256
-from lgtm.secrets import Secret
+from lgtm.model import generation
+from lgtm.model.component import ConfigFile, Port, Reload, SecretFile, Unit
+from lgtm.model.errors import Refusal
+from lgtm.model.generation import artifact_path, sha256
+from lgtm.model.secrets import Secret
 
 BASE = full(ready_timeout=5)
 

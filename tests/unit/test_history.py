@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lgtm.errors import LgtmError, Refusal
-from lgtm.history import History, parse
+from lgtm.model.errors import LgtmError, Refusal
+from lgtm.model.history import History, parse
 
 RECORDED = """\
 now|1700000600

@@ -22,13 +22,13 @@ import pytest
 from examples import NONCE, SUPPORT, build, component, full
 from private import LGTM, WANTED, Private, arguments, deliver, stage
 
-from lgtm.artifacts import Resolved
-from lgtm.generation import Generation
-from lgtm.hoststate import parse
-from lgtm.plan import make
+from lgtm.model.artifact import Resolved
+from lgtm.model.generation import Generation
+from lgtm.model.hoststate import parse
+from lgtm.model.plan import make
 
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # or the .venv's
-SCRIPTS = sorted((LGTM / "host").glob("*.sh"))
+SCRIPTS = sorted((LGTM / "host" / "scripts").glob("*.sh"))
 LOCK, GENERATIONS, ARTIFACTS = "/run/lgtm/lock", "/opt/lgtm/generations", "/opt/lgtm/artifacts"
 
 
@@ -40,21 +40,23 @@ def lines(*texts: str) -> str:
 
 
 @pytest.mark.skipif(not SHELLCHECK, reason="this machine has no shellcheck")
-@pytest.mark.parametrize("path", [LGTM / "activate.sh", *SCRIPTS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_shellcheck_has_nothing_to_say(path: Path) -> None:
     command = [SHELLCHECK, "-x", "--shell=sh", "--severity=style", "--exclude=SC1091,SC2094", path]
     ran = subprocess.run(command, cwd=LGTM.parent, capture_output=True, text=True, timeout=30)
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("path", [LGTM / "activate.sh", *SCRIPTS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_says_first_what_it_is_for(path: Path) -> None:
     text = [line for line in path.read_text().splitlines() if not line.startswith("#!")]
     assert text[0].startswith("# ") and len(text[0]) > 10
 
 
 def test_activate_refuses_an_action_it_does_not_know() -> None:
-    ran = subprocess.run(["sh", LGTM / "activate.sh", "destroy"], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run(
+        ["sh", LGTM / "host" / "scripts" / "activate.sh", "destroy"], capture_output=True, text=True, timeout=30
+    )
     assert (ran.returncode, ran.stderr) == (64, "activate.sh: unknown action destroy\n")
 
 
@@ -229,7 +231,7 @@ def test_a_planted_symlink_is_removed_and_never_followed(host: Private) -> None:
 
 def lock(host: Private, who: str = "anna@one", fingerprint: str = "") -> subprocess.CompletedProcess[str]:
     wanted = fingerprint or host.read(WANTED).fingerprint
-    script = (LGTM / "host" / "read.sh").read_text()
+    script = (LGTM / "host" / "scripts" / "read.sh").read_text()
     return host.run("lock", wanted, who, script, *arguments(WANTED), stdin=NONCE)
 
 

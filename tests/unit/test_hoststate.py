@@ -9,11 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from lgtm.errors import LgtmError
-from lgtm.hoststate import HostState, Process, Room, SecretState, Use, Wrong, digest, fingerprint, parse, process_name
-from lgtm.secrets import Secret
+from lgtm.model.errors import LgtmError
+from lgtm.model.hoststate import (
+    HostState,
+    Process,
+    Room,
+    SecretState,
+    Use,
+    Wrong,
+    digest,
+    fingerprint,
+    parse,
+    process_name,
+)
+from lgtm.model.secrets import Secret
 
-READ = Path(__file__).parents[2] / "lgtm" / "host" / "read.sh"
+READ = Path(__file__).parents[2] / "lgtm" / "host" / "scripts" / "read.sh"
 
 RECORDED = """\
 os|debian|12|x86_64

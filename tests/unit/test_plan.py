@@ -10,12 +10,12 @@ from examples import NONCE, SUPPORT, build, component, converged, full, links, r
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lgtm.component import Component, ConfigFile, Port, SecretFile, Unit, Validator, Volume
-from lgtm.generation import Generation, sha256
-from lgtm.hoststate import HostState, Process, SecretState, Wrong, digest
-from lgtm.plan import UNITS, Plan, make
-from lgtm.preflight import foreign_listeners
-from lgtm.secrets import Secret
+from lgtm.checklist.preflight import foreign_listeners
+from lgtm.model.component import Component, ConfigFile, Port, SecretFile, Unit, Validator, Volume
+from lgtm.model.generation import Generation, sha256
+from lgtm.model.hoststate import HostState, Process, SecretState, Wrong, digest
+from lgtm.model.plan import UNITS, Plan, make
+from lgtm.model.secrets import Secret
 
 SERVICES = ("alpha", "beta", "gamma", "delta")
 OTHER = "g0123456789ab"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from examples import build, converged, full
 
-from lgtm.component import Volume
-from lgtm.hoststate import HostState, Room
-from lgtm.plan import UNITS
-from lgtm.preflight import View, findings
-from lgtm.settings import SiteSettings
-from lgtm.site import Node, Site
+from lgtm.checklist.preflight import View, findings
+from lgtm.model.component import Volume
+from lgtm.model.hoststate import HostState, Room
+from lgtm.model.plan import UNITS
+from lgtm.model.settings import SiteSettings
+from lgtm.model.site import Node, Site
 
 NOW = 1_700_000_000
 WANTED = build(full())

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from lgtm import promote, release
-from lgtm.errors import Refusal
-from lgtm.settings import SiteSettings
+from lgtm.checklist import promote
+from lgtm.load import release
+from lgtm.model.errors import Refusal
+from lgtm.model.settings import SiteSettings
 
 HOST = {"name": "s1", "in_force": True, "plan": [], "checks": [], "well_since": 100, "now": 4000}
 REPORT = {"release": "r1", "hosts": [HOST]}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SERVICES = Path(__file__).parents[2] / "lgtm" / "services.sh"
+SERVICES = Path(__file__).parents[2] / "lgtm" / "host" / "scripts" / "services.sh"
 UNIT = "lgtm-alpha.service: "
 BEGUN = "Starting lgtm-alpha.service - pyinfra-lgtm: alpha...\nStarted lgtm-alpha.service - pyinfra-lgtm: alpha."
 EXITED = f"{UNIT}Main process exited, code=exited, status=1/FAILURE\n{UNIT}Failed with result 'exit-code'."

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from examples import build, full
 
-from lgtm.checks import Answer, Check, Plot, Result
-from lgtm.errors import Usage
-from lgtm.html import points, scaled
-from lgtm.record import Record, leave
+from lgtm.model.checks import Answer, Check, Plot, Result
+from lgtm.model.errors import Usage
+from lgtm.report.html import points, scaled
+from lgtm.report.record import Record, leave
 
 
 def result(verdict: str, found: str = "it said") -> Result:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from paramiko import SSHException
 
-from lgtm import remote
-from lgtm.errors import LgtmError, Locked
+from lgtm.host import remote
+from lgtm.model.errors import LgtmError, Locked
 
 
 class Output:

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lgtm.errors import Refusal
-from lgtm.render import quote, read, render
+from lgtm.load.render import quote, read, render
+from lgtm.model.errors import Refusal
 
 Rendered = Callable[..., str]
 
@@ -66,6 +66,26 @@ def test_a_plugins_templates_lie_in_its_own_package_or_beside_the_folder(tmp_pat
     (tmp_path / "templates" / "beside").mkdir(parents=True)
     (tmp_path / "templates" / "beside" / "x").write_text("{{ as_it_is }}")
     assert read(str(tmp_path / "tasks" / "beside.py"), "x") == "{{ as_it_is }}"
+
+
+def test_a_package_and_its_parts_have_the_templates_of_the_package(tmp_path: Path) -> None:
+    (tmp_path / "templates" / "blog").mkdir(parents=True)
+    (tmp_path / "templates" / "blog" / "x").write_text("beside the folder")
+    for part in ("__init__.py", "posts.py"):
+        assert read(str(tmp_path / "tasks" / "blog" / part), "x") == "beside the folder"
+    (tmp_path / "tasks" / "blog" / "templates" / "blog").mkdir(parents=True)
+    (tmp_path / "tasks" / "blog" / "templates" / "blog" / "x").write_text("its own")
+    for part in ("__init__.py", "posts.py"):
+        assert read(str(tmp_path / "tasks" / "blog" / part), "x") == "its own"
+
+
+def test_a_part_has_no_templates_of_a_service_of_the_same_name(tmp_path: Path) -> None:
+    for service in ("blog", "posts"):
+        (tmp_path / "templates" / service).mkdir(parents=True)
+        (tmp_path / "templates" / service / "x").write_text(service)
+    assert read(str(tmp_path / "tasks" / "blog" / "posts.py"), "x") == "blog"
+    with pytest.raises(Refusal, match=r"^templates/blog/nope: "):
+        render(str(tmp_path / "tasks" / "blog" / "__init__.py"), "nope")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"], exclude_characters="\ufeff\u2028\u2029")))

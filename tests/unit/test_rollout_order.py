@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lgtm import rollout
+from lgtm.tools import rollout
 
 HOSTS = ["p1", "p2", "p3", "p4"]
 

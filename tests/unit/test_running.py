@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from examples import build, component, converged, resolved
 
-from lgtm import generation, report
-from lgtm.artifacts import Resolved
-from lgtm.generation import Generation
-from lgtm.hoststate import HostState, Process
-from lgtm.running import as_declared, running
+from lgtm.model import generation
+from lgtm.model.artifact import Resolved
+from lgtm.model.generation import Generation
+from lgtm.model.hoststate import HostState, Process
+from lgtm.model.running import as_declared, running
+from lgtm.report import terminal
 
 REAL = resolved(component())
 STAND_IN = replace(REAL, version="1.0+standin", sha256="f" * 64, locked=False, stand_in=True, source="stand-in")
@@ -48,7 +49,7 @@ def test_what_a_process_executes_is_what_answers(
 ) -> None:
     runs = running(declares(declared), found)
     assert runs["alpha"].stand_in == stand_in
-    report.provenance(runs.values())
+    terminal.provenance(runs.values())
     assert capsys.readouterr().err == said
 
 
@@ -61,5 +62,5 @@ def test_of_a_host_that_is_not_read_the_declaration_is_taken_and_that_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert as_declared(declares(STAND_IN))["alpha"].stand_in and not as_declared(declares(REAL))["alpha"].stand_in
-    report.provenance([], ["web2"])
+    terminal.provenance([], ["web2"])
     assert capsys.readouterr().err.startswith("  not read  web2 is not part of this run: its answers count")

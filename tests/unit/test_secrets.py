@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from examples import full
 
-from lgtm.errors import Refusal
-from lgtm.secrets import MASK, Secret, as_json, load
+from lgtm.model.errors import Refusal
+from lgtm.model.secrets import MASK, Secret, as_json, load
 
 VALUE = "hunter2 $HOME"
 SECRET = Secret(VALUE)

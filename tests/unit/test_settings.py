@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from lgtm.clivalue import CliValue
-from lgtm.errors import Refusal
-from lgtm.plugins import tasks
-from lgtm.secrets import Secret
-from lgtm.settings import (
+from lgtm.load.plugins import tasks
+from lgtm.model.clivalue import CliValue
+from lgtm.model.errors import Refusal
+from lgtm.model.secrets import Secret
+from lgtm.model.settings import (
     Bytes,
     Duration,
     EnvKey,

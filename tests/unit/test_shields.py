@@ -18,8 +18,8 @@ from typing import Any
 import paramiko
 import pytest
 
-from lgtm import outcome
-from lgtm.errors import Exit
+from lgtm.model.errors import Exit
+from lgtm.report import outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = "from pyinfra_cli.main import main; main()"
@@ -235,7 +235,9 @@ def test_data_without_a_value_is_a_usage_error(run: Run) -> None:
     ],
 )  # fmt: skip
 def test_the_exit_code_is_the_worst_outcome(run: Run, recorded: list[Exit], failing: bool, code: int) -> None:
-    deploy = "from lgtm import outcome\nfrom lgtm.errors import Exit\nfrom pyinfra.operations import server\n"
+    deploy = (
+        "from lgtm.report import outcome\nfrom lgtm.model.errors import Exit\nfrom pyinfra.operations import server\n"
+    )
     deploy += "".join(f"outcome.record(Exit.{each.name})\n" for each in recorded)
     deploy += "server.shell(name='do', commands=['broken'], _if=lambda: host.name.endswith('eta'))\n" * failing
     assert run("inv.py", "deploy.py", "-y", deploy=HOST + deploy).returncode == code
@@ -282,7 +284,7 @@ def test_usage_errors_of_click_exit_64_where_the_shields_come_first(run: Run) ->
     assert run("@local", "deploy.py", "-y", "--serial", main=first).returncode == Exit.USAGE
 
 
-RAISE = "from lgtm.errors import Locked\nraise Locked('held by ann\\nsince noon')\n"
+RAISE = "from lgtm.model.errors import Locked\nraise Locked('held by ann\\nsince noon')\n"
 
 
 def test_an_error_in_deploy_code_is_a_sentence_with_its_host_and_exit_code(run: Run) -> None:
@@ -295,7 +297,7 @@ def test_an_error_in_deploy_code_is_a_sentence_with_its_host_and_exit_code(run: 
 @pytest.mark.parametrize("inventory", ["@local", "inv.py"])
 def test_an_error_in_a_callback_fails_its_hosts_with_its_exit_code(run: Run, inventory: str) -> None:
     deploy = (
-        HOST + "from lgtm.errors import Locked\nfrom pyinfra.operations import python\n"
+        HOST + "from lgtm.model.errors import Locked\nfrom pyinfra.operations import python\n"
         "def lock():\n    if host.name in ('@local', '@fake/beta'): raise Locked('held by ann')\n"
         "python.call(name='lock', function=lock)\n"
     )
@@ -305,7 +307,7 @@ def test_an_error_in_a_callback_fails_its_hosts_with_its_exit_code(run: Run, inv
 
 
 RAISING = """
-from lgtm.errors import Locked
+from lgtm.model.errors import Locked
 from pyinfra import host, state
 from pyinfra.api import operation
 from pyinfra.operations import server

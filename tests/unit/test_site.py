@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lgtm.errors import Refusal
-from lgtm.settings import PortNumber, ServiceSettings, SiteSettings
-from lgtm.site import Node, Scrape, Site
+from lgtm.model.errors import Refusal
+from lgtm.model.settings import PortNumber, ServiceSettings, SiteSettings
+from lgtm.model.site import Node, Scrape, Site
 
 USES = {"store": (), "writer": ("store",), "watcher": ("*",), "idle": ()}
 

@@ -12,9 +12,9 @@ from examples import component, full
 from sites import ALL, make_site
 from sites import component as real
 
-from lgtm.component import Component, SecretFile, Unit, Volume
-from lgtm.secrets import Secret
-from lgtm.unit import ACTIVATE, HARDENING, render
+from lgtm.model.component import Component, SecretFile, Unit, Volume
+from lgtm.model.secrets import Secret
+from lgtm.model.unit import ACTIVATE, HARDENING, render
 
 AT = "/opt/lgtm/artifacts/alpha-1.0-abc"
 SYSTEMD = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd-analyze")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lgtm import remote, verification
-from lgtm.checks import Answer, Bad, Check, NotYet, Write
-from lgtm.secrets import Secret
-from lgtm.verification import Question
+from lgtm.host import asking, remote
+from lgtm.host.asking import Question
+from lgtm.model.checks import Answer, Bad, Check, NotYet, Write
+from lgtm.model.secrets import Secret
 
 URL = "http://127.0.0.1:1/"
 
@@ -40,8 +40,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return [Answer(503 if line.endswith("/refuses") else 200, str(next(counter))) for line in said.splitlines()]
 
     monkeypatch.setattr(remote, "run", run)
-    monkeypatch.setattr(verification, "answers", answers)
-    monkeypatch.setattr(verification, "PAUSE", 0)
+    monkeypatch.setattr(asking, "answers", answers)
+    monkeypatch.setattr(asking, "PAUSE", 0)
     return commands
 
 
@@ -50,14 +50,14 @@ def check(judge: Callable[[Answer], str] = lambda answer: answer.body, **parts: 
 
 
 def test_a_question_is_a_line_and_a_secret_is_sent_along_with_it(asked: list[list[str]]) -> None:
-    [result] = verification.ask(Host(), [check(user="me", secret="alpha/token")], {"alpha/token": Secret("s3 cret")})  # type: ignore[arg-type]
+    [result] = asking.ask(Host(), [check(user="me", secret="alpha/token")], {"alpha/token": Secret("s3 cret")})  # type: ignore[arg-type]
     assert asked == [[f"me alpha/token {encoded('s3 cret')} - {URL}"]]
     assert result.ok and result.found == "0"
 
 
 def test_a_check_that_writes_asks_writes_and_asks_again_in_one_command(asked: list[list[str]]) -> None:
     writing = check(lambda answer: f"{answer.before} → {answer.body}", write=Write("http://127.0.0.1:2/push", "{}"))
-    [result] = verification.ask(Host(), [writing])  # type: ignore[arg-type]
+    [result] = asking.ask(Host(), [writing])  # type: ignore[arg-type]
     barrier = ". - - - -"
     assert asked == [[f"- - - - {URL}", barrier, f"- - - {encoded('{}')} http://127.0.0.1:2/push", barrier, f"- - - - {URL}"]]  # fmt: skip  # noqa: E501
     assert result.found == "0 → 2" and result.check.write is None
@@ -71,13 +71,13 @@ def test_what_was_there_before_is_remembered_while_it_is_waited_for(asked: list[
 
     told: list[Any] = []
     writing = check(later, write=Write("http://127.0.0.1:2/push", "{}"), settles=5)
-    [result] = verification.await_all(Host(), [writing], 0, told.append)  # type: ignore[arg-type]
+    [result] = asking.await_all(Host(), [writing], 0, told.append)  # type: ignore[arg-type]
     assert result.found == "0 → 4" and [len(one) for one in asked] == [5, 1, 1]
     assert told == [["alpha.x"], []]
 
 
 def test_a_write_that_is_refused_is_the_finding(asked: list[list[str]]) -> None:
-    [result] = verification.ask(Host(), [check(write=Write("http://127.0.0.1:2/refuses", "{}"))])  # type: ignore[arg-type]
+    [result] = asking.ask(Host(), [check(write=Write("http://127.0.0.1:2/refuses", "{}"))])  # type: ignore[arg-type]
     assert not result.ok and result.found == "what it is sent is not taken: HTTP 503: 1"
 
 
@@ -87,10 +87,10 @@ def test_the_first_of_several_urls_that_is_not_well_speaks_for_all(asked: list[l
             raise Bad("one is bad")
         return "good"
 
-    [result] = verification.ask(Host(), [check(odd, also=("http://127.0.0.1:3/", "http://127.0.0.1:4/"))])  # type: ignore[arg-type]
+    [result] = asking.ask(Host(), [check(odd, also=("http://127.0.0.1:3/", "http://127.0.0.1:4/"))])  # type: ignore[arg-type]
     assert len(asked[0]) == 3 and not result.ok and result.found == "one is bad"
 
 
 def test_nothing_to_ask_is_no_command(asked: list[list[str]]) -> None:
-    assert verification.ask(Host(), []) == [] and asked == []  # type: ignore[arg-type]
+    assert asking.ask(Host(), []) == [] and asked == []  # type: ignore[arg-type]
     assert str(Question(URL)) == f"- - - - {URL}"

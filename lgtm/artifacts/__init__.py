@@ -1,0 +1,1 @@
+"""Where binaries come from: pins, sources, downloads; nothing without its sha256."""

@@ -1,0 +1,25 @@
+"""Executables that somebody has built: which version they are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from lgtm.model.errors import Refusal
+
+_VERSION = re.compile(r"version\W{0,3}v?(\d[\w.+~-]*)")
+_NUMBER = re.compile(r"\bv?(\d+\.\d+\.\d+[\w.+~-]*)")  # redis_exporter does not say the word
+
+
+def version(program: Path) -> str:
+    """Ask a program which version it is."""
+    command = [str(program.absolute()), "--version"]
+    try:
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refusal(f"LGTM_BINARIES: `{program} --version` fails ({error}): replace it") from error
+    said = (ran.stdout + ran.stderr).decode(errors="replace")
+    if match := _VERSION.search(said) or _NUMBER.search(said):
+        return match[1]
+    raise Refusal(f"LGTM_BINARIES: `{program} --version` names no version but says {said[:80]!r}: replace it")

@@ -1,0 +1,1 @@
+"""What is asked of a host, and how the answers are judged."""

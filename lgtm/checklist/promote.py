@@ -1,0 +1,75 @@
+"""Staging before production: what staging says of itself, and whether that is enough. The judgement is pure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lgtm.load import release
+from lgtm.model.errors import Refusal, combined
+from lgtm.model.settings import SiteSettings, seconds
+
+FORCE = "--data promote=force deploys all the same"
+ASKED_AGAIN = "promote=force deploys what {source} has not proved; say it again with --data confirm={environment}"
+
+
+def require(root: Path, inventory: str, settings: SiteSettings, forced: bool, confirmed: str) -> None:
+    """Raise Refusal unless staging has proved this release, or somebody has said twice that it does not matter."""
+    source = settings.promote_from
+    if not source:
+        return
+    if forced:
+        if confirmed != settings.environment:
+            raise Refusal(ASKED_AGAIN.format(source=source, environment=settings.environment))
+        return
+    _proved(root, Path(inventory).with_name(f"{source}.py"), source, seconds(settings.promote_soak))
+
+
+@cache
+def _proved(root: Path, inventory: Path, source: str, soak: float) -> None:
+    """Once a run, whatever the number of its hosts."""
+    if changed := release.uncommitted(root):
+        raise Refusal(f"{changed}: nobody can name what would be deployed; commit it, or {FORCE}")
+    report, said = ask(root, inventory)
+    if problems := judge(report, said, release.identity(root), source, soak):
+        raise combined([*problems, FORCE])
+
+
+def ask(root: Path, inventory: Path) -> tuple[Mapping[str, Any], str]:
+    """Have staging verified now, by a process of its own; its record, and what it said."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        done = subprocess.run(
+            [sys.argv[0], "-y", str(inventory), "verify.py", "--data", f"json={path}"],
+            cwd=root, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        return json.loads(path.read_text()) if path.exists() else {}, done.stderr.strip()
+
+
+def judge(report: Mapping[str, Any], said: str, wanted: str, source: str, soak: float) -> list[str]:
+    """Why what `source` says of itself is not enough to take release `wanted`; `soak` in seconds."""
+    if not report.get("hosts"):
+        return [f"{source} could not be asked: {said.splitlines()[-1].strip() if said else 'it gave no answer'}"]
+    if report["release"] != wanted:
+        return [f"{source} was asked with release {report['release']}, this is {wanted}; run again"]
+    return [problem for host in report["hosts"] for problem in _host(host, source, soak)]
+
+
+def _host(host: Mapping[str, Any], source: str, soak: float) -> Iterable[str]:
+    where = f"{source}, {host['name']}"
+    failed = [check for check in host["checks"] if check["verdict"] == "failed"]
+    if not host["in_force"]:
+        difference = " ".join((host["plan"] or ["it runs another generation"])[0].split())
+        yield f"{where}: this release does not run there ({difference}); deploy it to {source} first"
+    elif failed:
+        sentences = "; ".join(f"{check['title']}: {check['found']}" for check in failed[:3])
+        yield f"{where}: it is not well there: {sentences}"
+    elif host["well_since"] is None or host["now"] - host["well_since"] < soak:
+        well = host["now"] - (host["well_since"] or host["now"])
+        yield f"{where}: well for {well:.0f} s, promote_soak is {soak:.0f} s; come back in {soak - well:.0f} s"

@@ -1,0 +1,151 @@
+"""Asking the checks: all of a host's questions in one remote command, again while answers may still turn good."""
+
+from __future__ import annotations
+
+import base64
+import io
+import tarfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import gevent
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_state
+
+from lgtm.host import operations, remote
+from lgtm.load.declaration import generation_of
+from lgtm.model.checks import Answer, Check, Result, judge
+from lgtm.model.running import Running, running
+from lgtm.model.secrets import Secret
+from lgtm.model.site import Node, Site
+
+PAUSE = 0.5  # seconds between two rounds, at first
+SHARE = 0.1  # of the time already waited, later: a long wait is no load on the host
+
+
+@dataclass(frozen=True)
+class Question:
+    """A line that `ask.sh` reads. `value` is what the secret's file will hold, where it may not lie there yet."""
+
+    url: str
+    user: str = ""
+    secret: str = ""
+    value: str = ""
+    body: str = ""
+
+    def __str__(self) -> str:
+        fields = (self.user, self.secret, _encoded(self.value), _encoded(self.body), self.url)
+        return " ".join(field or "-" for field in fields)
+
+
+def ask(host: Host, checks: Sequence[tuple[str, Check]], secrets: Mapping[str, Secret] | None = None) -> list[Result]:
+    """Ask once: one remote command. `secrets` (service/name → value) are those that the host may not have yet."""
+    known = secrets or {}
+    writing = [check for _, check in checks if check.write]
+    before = [_question(check, check.url, known) for check in writing]
+    writes = [Question(check.write.url, body=check.write.content) for check in writing if check.write]
+    questions = [[_question(check, url, known) for url in (check.url, *check.also)] for _, check in checks]
+    answers = iter(put(host, before, writes, [one for some in questions for one in some]))
+    written = {check.id: next(answers).body for check in writing}
+    refused = {check.id: answer for check in writing if (answer := next(answers)).status // 100 != 2}
+    results = []
+    for (service, check), asked in zip(checks, questions, strict=True):
+        said = [replace(next(answers), url=question.url) for question in asked]
+        if check.id in refused:
+            found = f"what it is sent is not taken: {_refusal(refused[check.id])}"
+            results.append(Result(host.name, service, check, False, found))
+        else:
+            again = _remembering(check, written[check.id]) if check.id in written else check
+            results.append(judge(host.name, service, again, *said))
+    return results
+
+
+def _remembering(check: Check, before: str) -> Check:
+    """The same check once it has written: it is asked again without that, and knows what was there before."""
+    return replace(check, write=None, judge=lambda answer: check.judge(replace(answer, before=before)))
+
+
+def _refusal(answer: Answer) -> str:
+    return f"HTTP {answer.status}: {answer.body.strip()[:200]}" if answer.status else answer.body.strip()
+
+
+def put(host: Host, *rounds: Sequence[Question]) -> list[Answer]:
+    """Ask the questions of each round at the same time, one round after the other: one remote command, or none."""
+    if not any(rounds):
+        return []
+    text = "\n. - - - -\n".join("\n".join(map(str, one)) for one in rounds if one)
+    return answers(remote.run(host, "ask", stdin=text), sum(map(len, rounds)))
+
+
+def _question(check: Check, url: str, secrets: Mapping[str, Secret]) -> Question:
+    value = check.value or secrets.get(check.secret)
+    return Question(url, check.user, check.secret, value.reveal() if value else "")
+
+
+def await_all(
+    host: Host,
+    checks: Sequence[tuple[str, Check]],
+    patience: int | None = None,
+    progress: Callable[[Sequence[str]], None] = lambda ids: None,
+) -> list[Result]:
+    """Ask until all is well or patience is at its end; only what is not yet well is asked again.
+
+    `patience` in seconds replaces each check's own, but for a check that has none. The outside world is not waited
+    for unless patience is given, and then for no longer than the check's own: it only warns. `progress` is told which
+    are still waited for.
+    """
+    results = {check.id: result for (_, check), result in zip(checks, ask(host, checks), strict=True)}
+    start, told = time.monotonic(), [""]
+    while True:
+        waited = time.monotonic() - start
+        left = {name: _patience(result, patience) - waited for name, result in results.items() if not result.ok}
+        waiting = [(service, results[check.id].check) for service, check in checks if left.get(check.id, 0) > 0]
+        if (ids := [check.id for _, check in waiting]) != told:
+            progress(ids)
+            told = ids
+        if not waiting:
+            return [results[check.id] for _, check in checks]
+        # Never beyond patience: a deploy's window on the host is as long as that, and a margin.
+        gevent.sleep(min(max(PAUSE, SHARE * waited), max(left.values())))
+        results |= {result.check.id: result for result in ask(host, waiting)}
+
+
+def _patience(result: Result, patience: int | None) -> int:
+    check = result.check
+    if patience is None:
+        return 0 if check.gate == "world" else check.patience
+    given = min(patience, check.patience) if check.gate == "world" else patience
+    return max(check.settles if result.early else 0, given if check.patience else 0)
+
+
+def peers(here: Site, results: Sequence[Result]) -> list[Node]:
+    """The other hosts of the site whose services have answered."""
+    answering = [here.answering(result.check.url) for result in results]
+    return list({one[0].name: one[0] for one in answering if one and one[0] != here.here}.values())
+
+
+def read_peers(here: Site, results: Sequence[Result], seen: dict[str, dict[str, Running]]) -> None:
+    """Read what runs on the hosts whose services have answered, if they are part of this run; adds them to `seen`."""
+    active = {host.name: host for host in ctx_state.get().inventory.get_active_hosts()}
+    for node in peers(here, results):
+        if node.name in active and node.name not in seen:
+            wanted = generation_of(here.at(node))
+            seen[node.name] = running(wanted, operations.read(active[node.name], wanted))
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def answers(said: str, many: int) -> list[Answer]:
+    """Unpack what `ask.sh` has printed: an answer to each of so many questions, in their order."""
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(said)), mode="r:gz") as archive:
+        members = {member.name.removeprefix("./"): archive.extractfile(member) for member in archive}
+        texts = {name: file.read().decode(errors="replace") for name, file in members.items() if file}
+    found = dict.fromkeys(map(str, range(1, many + 1)), Answer(0, "curl ended before it could say anything"))
+    for line in texts["all"].splitlines():
+        number, code, status, *error = line.split("\t")
+        refused = Answer(0, f"curl: ({code}) {' '.join(error)}")
+        found[number] = refused if code != "0" else Answer(int(status), texts.get(number, ""))
+    return list(found.values())

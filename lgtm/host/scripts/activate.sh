@@ -1,0 +1,199 @@
+#!/bin/sh
+# The switch, on the host: moves `current` to a generation, makes every service run what `current` says, and
+# goes back by itself unless it is told to stay.
+#
+#   activate.sh arm ID SECONDS WHO [ACTION [KEEP]]   write `pending`, set the dead-man timer. A revert leaves the
+#                                    services of KEEP (with commas) as ID has them: their data cannot go back
+#   activate.sh flip ID [SECONDS]    move `current`, restart and reload what changed, wait so long; goes back on failure
+#   activate.sh commit [KEEP]        stay: the timer is disarmed, and all but KEEP good generations are removed. Fails if
+#                                    a revert came first
+#   activate.sh revert WHY           go back to the generation before `pending`
+#   activate.sh recover              at boot, before every service: undo a switch that nobody committed
+#   activate.sh started SERVICE      note what a service is being started from (ExecStartPre of its unit)
+#   activate.sh audit ACTION FROM TO OUTCOME WHO   note in the log what somebody did
+#
+# Whether a switch stays is decided once, by whoever renames `pending` first. One action at a time moves `current` or
+# touches services; a revert ends the activation that it takes back.
+set -u
+umask 022
+
+systemd=/etc/systemd/system
+here=${0%/*}
+
+# shellcheck source=lgtm/host/scripts/services.sh
+. "$here/services.sh"
+
+alone() { mkdir -p "$run" && exec 9>"$run/switching" && flock 9; }
+
+quoted() { printf '%s' "$1" | tr '\n\t' '  ' | sed 's/[\\"]/\\&/g' | tr -d '\000-\037'; }
+
+audit() { # action, from, to, outcome, who
+	printf '{"time":%s,"who":"%s","action":"%s","from":"%s","to":"%s","outcome":"%s"}\n' \
+		"$(date +%s)" "$(quoted "$5")" "$1" "$2" "$3" "$(quoted "$4")" >>"$root/log"
+}
+
+point() { # generation id, or - for none
+	if [ "$1" = - ]; then
+		rm -f "$root/current"
+	else
+		rm -rf "$root/current.new"
+		ln -sfnT "generations/$1" "$root/current.new" && mv -T "$root/current.new" "$root/current"
+	fi
+}
+
+link() { # unit links and members of lgtm.target: those of `current`, and no others
+	mkdir -p "$systemd/lgtm.target.wants"
+	gone='' kept=" $(order | tr '\n' ' ')"
+	for path in "$systemd"/lgtm-*.service "$systemd"/*.wants/lgtm-*.service; do
+		[ -L "$path" ] || continue
+		service=${path##*/lgtm-}
+		[ "$service" = recover.service ] && continue
+		case "$kept" in *" ${service%.service} "*) ;; *) gone="$gone $path" ;; esac
+	done
+	# Prometheus before Mimir; apart from that, what goes for good may go in any order.
+	# shellcheck disable=SC2086  # a list of paths without spaces
+	for path in $(printf '%s\n' $gone | sed 's|.*/||' | sort -ur); do systemctl stop "$path"; done
+	# shellcheck disable=SC2086
+	rm -f $gone
+	units='' members=''
+	for service in $kept; do
+		units="$units $root/current/units/lgtm-$service.service" members="$members ../lgtm-$service.service"
+	done
+	# shellcheck disable=SC2086
+	if [ "$units" ]; then ln -sfn -t "$systemd" $units && ln -sfn -t "$systemd/lgtm.target.wants" $members; fi
+	systemctl daemon-reload
+}
+
+arm() { # id, seconds, who, action, services that cannot go back
+	alone
+	from=$(basename "$(readlink "$root/current" || echo -)")
+	if [ -e "$root/pending" ] || [ -e "$root/reverting" ]; then
+		fail "a switch is under way already ($(cat "$root/pending" "$root/reverting" 2>/dev/null)); it commits or reverts by itself"
+		return 1
+	fi
+	printf '%s %s %s %s %s %s %s\n' "$from" "$1" "$(($(date +%s) + $2))" "$(cat /proc/sys/kernel/random/boot_id)" \
+		"${4:-deploy}" "${5:--}" "$3" >"$root/pending.new"
+	sync -f "$root/pending.new" # the whole file system: artifacts and generation too are on disk before the switch
+	systemctl stop lgtm-revert.timer 2>/dev/null
+	systemctl reset-failed lgtm-revert.service 2>/dev/null
+	# The timer comes first: should this end in between, it finds nothing to revert.
+	systemd-run --quiet --collect --unit=lgtm-revert --on-active="$2" --timer-property=AccuracySec=100ms \
+		--property=Restart=on-abnormal --property=RestartSec=1 "$here/activate.sh" revert "nobody committed within $2 s" || return 1 # nothing would take the switch back
+	mv "$root/pending.new" "$root/pending"
+}
+
+flip() { # id, seconds
+	alone
+	[ -z "${2-}" ] || deadline=$(($(date +%s) + $2))
+	read -r _ to _ <"$root/pending" && [ "$to" = "$1" ] || return 1
+	point "$1" && link && settle && say "now on $1" && return 0
+	deadline=
+	back "activation failed"
+	return 1
+}
+
+decide() { # name: rename `pending`; whoever succeeds has decided. Sets from, to, action, keep and who
+	mv "$root/pending" "$root/$1" 2>/dev/null && recall "$1"
+}
+
+recall() { read -r from to _ _ action keep who <"$root/$1"; }
+
+forward() { # the generation to go back to: `from`, with the services that cannot go back as `to` has them
+	work=$root/generations/forward.part
+	old=$from
+	[ "$keep" = - ] || [ "$from" = - ] && return 0
+	rm -rf "$work" && cp -a "$root/generations/$from" "$work" && rm -f "$work/manifest.json" || return 1
+	for service in $(echo "$keep" | tr , ' '); do
+		for path in "etc/$service" "units/lgtm-$service.service" "services/$service"; do
+			rm -rf "${work:?}/$path"
+			[ ! -e "$root/generations/$to/$path" ] || cp -a "$root/generations/$to/$path" "$work/$path" || return 1
+		done
+	done
+	from=g$(cd "$work" && find . -type f -printf '%P\n' | LC_ALL=C sort | while read -r file; do
+		echo "$(sha256sum <"$file" | cut -c 1-64)  $file"
+	done | sha256sum | cut -c 1-12)
+	[ -d "$root/generations/$from" ] && rm -rf "$work" || mv "$work" "$root/generations/$from" || return 1
+	say "$keep stays as it is in $to, since its data cannot go back: $from is $old but for that"
+}
+
+back() { # why
+	if [ ! -e "$root/reverting" ] && ! decide reverting; then
+		say "nothing to revert"
+		return 0
+	fi
+	recall reverting
+	why=$1
+	forward && point "$from" && link && settle || why="$1; not every service is well"
+	audit revert "$to" "$from" "$why" "$who"
+	rm -rf "$root/reverting" "$run/lock"
+	systemctl stop lgtm-revert.timer 2>/dev/null
+	if [ "$from" = - ]; then say "reverted: the services are stopped again ($why)"; else say "reverted to $from ($why)"; fi
+	[ "$why" = "$1" ]
+}
+
+revert() { # why
+	systemctl stop lgtm-activate.service 2>/dev/null
+	alone
+	back "$1"
+}
+
+commit() { # how many good generations to keep
+	alone
+	if ! decide committed; then
+		fail "too late: this host has gone back already ($(tail -n 1 "$root/log" 2>/dev/null))"
+		return 1
+	fi
+	systemctl stop lgtm-revert.timer 2>/dev/null
+	note "$to"
+	audit "$action" "$from" "$to" committed "$who"
+	rm -rf "$root/committed" "$run/lock"
+	say "committed $to"
+	prune "${1:-5}" || fail "what is no longer needed could not be removed"
+}
+
+note() { # id: the newest good generation. Going back to one leaves out those that came after it
+	touch "$root/good"
+	if [ "$action" = rollback ] && grep -qx "$1" "$root/good"; then
+		sed "/^$1\$/q" "$root/good" >"$root/good.new"
+	else
+		{ grep -vx "$1" "$root/good"; echo "$1"; } >"$root/good.new"
+	fi
+	mv "$root/good.new" "$root/good"
+}
+
+prune() { # how many good generations to keep; also kept: what was just left, so that somebody can look at it
+	kept=" $(tail -n "$1" "$root/good" | tr '\n' ' ') $from $to "
+	for path in "$root"/generations/g????????????; do
+		case "$kept" in *" ${path##*/} "*) ;; *) rm -rf "$path" ;; esac
+	done
+	needed=" $(sed -n 's/^artifact //p' "$root"/generations/*/services/* | tr '\n' ' ') "
+	for path in "$root"/artifacts/*; do
+		case "$needed" in *" $path "*) ;; *) rm -rf "$path" ;; esac
+	done
+	for path in /etc/lgtm/secrets/*/*; do
+		name=${path#/etc/lgtm/secrets/}
+		grep -qsx "secret ${name#*/}" "$root"/generations/*/services/"${name%/*}" || rm -f "$path"
+	done
+}
+
+recover() { # the services themselves are started by lgtm.target, after this
+	alone
+	if [ -e "$root/committed" ]; then # decided, and cut off before it was noted
+		recall committed
+		note "$to"
+		audit "$action" "$from" "$to" "committed, and rebooted" "$who"
+		rm -f "$root/committed"
+	fi
+	[ -e "$root/reverting" ] || decide reverting || return 0
+	recall reverting
+	forward && point "$from" && link
+	audit revert "$to" "$from" "the host was rebooted before the switch was committed" "$who"
+	rm -f "$root/reverting"
+}
+
+verb=$1
+shift
+case "$verb" in
+arm | flip | commit | revert | recover | started | audit) "$verb" "$@" ;;
+*) fail "activate.sh: unknown action $verb" && exit 64 ;;
+esac

@@ -1,0 +1,121 @@
+"""pyinfra's inventory → Site: the one place that knows both."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pyinfra.api.arguments import all_global_arguments
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra.connectors.ssh import connector_data_meta
+
+from lgtm.load.commandline import flag, require
+from lgtm.load.plugins import services_of, tasks
+from lgtm.model import secrets
+from lgtm.model.errors import Refusal, combined
+from lgtm.model.secrets import Secret
+from lgtm.model.settings import Settings, SiteSettings, Word, build, env_keys, keys_of, unknown_keys
+from lgtm.model.site import Node, Site
+
+FRAMEWORK_KEYS = {name for name, _ in all_global_arguments()} | set(connector_data_meta)
+
+
+class RunSettings(Settings):
+    """What a person may say of one run with `--data`; it changes no host's declaration."""
+
+    message: str = ""  # goes into the lock and the log
+    patience: int = 0  # seconds that verify.py waits for a check to become good
+    unlock: bool = False  # break the lock of a run that is over, and take back what it left half done
+    remove: str = ""  # services, with commas, that may go from hosts whose groups no longer name them; data stays
+    oneway: str = ""  # services, with commas, that may take a step after which there is no way back
+    to: Word = ""  # the generation that rollback.py goes back to; the last good one when empty
+    list: bool = False  # rollback.py shows what there is, and does nothing
+    service: Word = ""  # whose data backup.py, restore.py and destroy.py are about
+    copy_name: Word = ""  # of the copy that restore.py puts back; the newest when empty
+    confirm: str = ""  # the host on which destroy.py may destroy; the environment for promote=force
+    json_: str = ""  # where to write what this run found, as JSON
+    html: str = ""  # likewise, as a page
+    mail: bool = False  # verify.py sends a test alert, and waits until its mail has left
+    problem: Word = ""  # of those that diagnose.py knows; all of them when empty
+    promote: Literal["", "force"] = ""  # deploy what staging has not proved
+
+    @property
+    def removable(self) -> frozenset[str]:
+        return frozenset(filter(None, self.remove.split(",")))
+
+    @property
+    def accepted_oneway(self) -> frozenset[str]:
+        return frozenset(filter(None, self.oneway.split(",")))
+
+
+def site(inventory: Inventory, host: Host) -> Site:
+    """The whole inventory as a Site, seen from one host.
+
+    Raises Refusal for everything in inventory and group data that nothing would read or that is wrong.
+    """
+    whole = _site(inventory)
+    return whole.at(next(node for node in whole.nodes if node.name == host.name))
+
+
+def run_settings(host: Host) -> RunSettings:
+    """What was said of this run, which every run asks first."""
+    require()
+    return build(RunSettings, "", "--data", dict(host.data.dict()), {}, "")
+
+
+def site_settings(host: Host) -> SiteSettings:
+    """What belongs to a host, whatever it carries."""
+    return build(SiteSettings, "", host.name, host.data.dict(), {}, "")
+
+
+@cache
+def _site(inventory: Inventory) -> Site:
+    root = Path(os.getcwd())
+    problems: list[str] = []
+    nodes = []
+    for host in inventory:
+        try:
+            nodes.append(_node(root, inventory, host))
+        except Refusal as refusal:
+            problems.append(str(refusal))
+    if problems:
+        raise combined(list(dict.fromkeys(problems)))
+    known = tasks().values()
+    return Site(
+        nodes=tuple(nodes),
+        here=nodes[0],
+        uses={task.name: task.uses for task in known},
+        scrapes={task.name: task.scrape for task in known},
+        root=root,
+    )
+
+
+def _node(root: Path, inventory: Inventory, host: Host) -> Node:
+    data = host.data.dict()
+    known = FRAMEWORK_KEYS | keys_of(SiteSettings, "") | keys_of(RunSettings, "")
+    known |= {key for task in tasks().values() for key in task.keys}
+    unknown = unknown_keys(host.name, data, known)
+    if unknown:
+        raise combined(unknown)
+    settings = site_settings(host)
+    private = _secrets(root, settings.environment)
+    services = {
+        name: build(tasks()[name].settings, f"{name}_", host.name, data, private, settings.environment)
+        for name in services_of(host.name, service_groups(inventory, host, str(flag("inventory") or "")))
+    }
+    return Node(host.name, settings, services)
+
+
+@cache
+def _secrets(root: Path, environment: str) -> dict[str, Secret]:
+    known = {env.key for task in tasks().values() for env in env_keys(task.settings).values()}
+    return secrets.load(root, environment, known)
+
+
+def service_groups(inventory: Inventory, host: Host, file: str) -> list[str]:
+    """The host's groups but for those that pyinfra makes itself (one after the file) and those that only carry data."""
+    own = {"all", Path(file).stem}
+    return [group for group in dict.fromkeys(host.groups) if group not in own and not inventory.get_group_data(group)]

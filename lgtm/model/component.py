@@ -1,0 +1,159 @@
+"""The nouns: what a task module declares about a service. Frozen values; nothing here touches a host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lgtm.model.secrets import Secret
+
+OnChange = Literal["restart", "reload", "none"]
+
+CURRENT = "/opt/lgtm/current"
+ARTIFACTS = "/opt/lgtm/artifacts"
+SECRETS = "/etc/lgtm/secrets"
+METRICS = "/opt/lgtm/metrics"  # what is no service's own to say, such as drift: files that node_exporter hands on
+
+
+def unit_name(service: str) -> str:
+    """`lgtm-prometheus.service`: the systemd unit of a service."""
+    return f"lgtm-{service}.service"
+
+
+def etc(service: str, path: str = "") -> str:
+    """Where a service finds its configuration: always through `current`, so that a switch moves it."""
+    return f"{CURRENT}/etc/{service}/{path}".rstrip("/")
+
+
+def credential(service: str, name: str) -> str:
+    """The literal path under which a service reads one of its secrets (systemd 247 and later)."""
+    return f"/run/credentials/{unit_name(service)}/{name}"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What is executed: a row of `artifacts.lock`. Its files are found under `{artifact}` in a command."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file below `etc/<service>/`, and what its change costs the running service."""
+
+    path: str
+    content: str
+    on_change: OnChange = "restart"
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """A secret the service reads from `credential(service, name)`."""
+
+    name: str
+    value: Secret
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A directory that survives every generation, owned by the service's own user."""
+
+    path: str
+    mode: str = "0750"
+    mount: str | None = None  # the mount point at or above it without which nothing may be written there
+    expects: int = 0  # bytes that it will have grown to when the retention is reached; 0 = no estimate
+
+
+@dataclass(frozen=True)
+class Port:
+    """A socket the service listens on."""
+
+    name: str
+    number: int
+    address: str
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+@dataclass(frozen=True)
+class Reload:
+    """How a running service takes new configuration, and how it says itself that it has.
+
+    `url` answers in the Prometheus text format; `success` is the metric that is 1 when the last load went well.
+    With a `signal`, `stamp` is a metric whose value changes with every successful load. Without one the service
+    watches its file by itself, and `stamp` is a metric whose labels name the sha256 of the file in force.
+    Times in seconds.
+    """
+
+    url: str
+    success: str
+    stamp: str
+    signal: str | None = "HUP"
+    timeout: int = 15
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is particular to a service's systemd unit; `lgtm.model.unit` adds the hardening they all share.
+
+    `command` is the argument list; `{artifact}` stands for the artifact's directory. The commands in `before` run
+    ahead of it at every start, as the same user and with the same view of the host. `groups` are further groups of
+    that user. `relax` overrides single directives of the shared hardening (None drops one) and must say why in
+    `reason`. Memory in bytes, CPU in cores, times in seconds.
+    """
+
+    command: tuple[str, ...]
+    before: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    relax: Mapping[str, str | None] = field(default_factory=dict)
+    reason: str = ""
+    memory_max: int | None = None
+    cpu_cores: float | None = None
+    start_timeout: int = 60
+    stop_timeout: int = 60
+
+
+@dataclass(frozen=True)
+class Validator:
+    """A command run by the new binary against the staged files, before anything is switched.
+
+    `{artifact}` and `{etc}` stand for the artifact's and the staged configuration's directories. It runs as the
+    service's user in the sandbox of the service's unit, and can write nothing.
+    """
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Component:
+    """One service on one host, wholly described."""
+
+    service: str
+    artifact: Artifact
+    unit: Unit
+    ready: str  # URL that answers 200 when the service is ready
+    ports: tuple[Port, ...]
+    files: tuple[ConfigFile, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    secrets: tuple[SecretFile, ...] = ()
+    validators: tuple[Validator, ...] = ()
+    reload: Reload | None = None
+    backup: tuple[str, ...] = ()  # paths of data that has no other source of truth, copied while the service is stopped
+    adopts: tuple[str, ...] = ()  # files (`?path`: not their content) of others, looked into before the first start
+    drain: str | None = None  # URL that answers 200 while what it writes to can take what it still holds
+    after: tuple[str, ...] = ()  # services of the same host that must be ready first
+    ready_timeout: int = 60
+
+    @property
+    def rehearsals(self) -> tuple[tuple[Literal["validator", "version"], tuple[str, ...]], ...]:
+        """(kind, command) of what must run in the unit's sandbox before a switch, at least `--version`."""
+        commands = [validator.command for validator in self.validators]
+        program = self.unit.command[0]
+        asked = () if any(command[0] == program for command in commands) else (("version", (program, "--version")),)
+        return (*asked, *(("validator", command) for command in commands))
+
+    @property
+    def user(self) -> str:
+        return f"lgtm-{self.service.replace('_', '-')}"

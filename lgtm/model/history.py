@@ -1,0 +1,97 @@
+"""The generations that lie on a host, and what was done there: where one can go back to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lgtm.model.errors import LgtmError, Refusal
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A generation as it lies on a host."""
+
+    id: str
+    made: int  # seconds since the epoch
+    versions: Mapping[str, str]  # service → version
+    artifacts: frozenset[str]  # directories
+    periods: tuple[str, ...] = ()  # of Loki's schema, `2025-01-01 tsdb v13`
+    patience: int = 0  # seconds that all its services may take to become ready
+
+
+@dataclass(frozen=True)
+class History:
+    """What one host has to go back to. `good` are generations that were committed, the newest last."""
+
+    now: int
+    current: str | None
+    pending: str
+    good: tuple[str, ...]
+    kept: Mapping[str, Kept]
+    artifacts: frozenset[str]  # that are there and whole
+    log: tuple[Mapping[str, Any], ...] = field(repr=False)
+    used: int = 0  # bytes below /opt/lgtm
+    free: int = 0  # bytes, where that lies
+
+    def target(self, wanted: str) -> Kept:
+        """The generation to go back to: the one that is asked for, or the last good one. Raises Refusal for none."""
+        if self.pending:
+            raise Refusal("a switch is under way; it commits or goes back by itself, look again in a minute")
+        if wanted and wanted not in self.kept:
+            raise Refusal(f"to={wanted} is no generation of this host; it has {', '.join(sorted(self.kept)) or 'none'}")
+        good = [id for id in self.good if id != self.current and id in self.kept]
+        if not wanted and not good:
+            raise Refusal("there is no good generation before this one; --data list=true shows what there is")
+        found = self.kept[wanted or good[-1]]
+        if lost := sorted(found.artifacts - self.artifacts):
+            raise Refusal(f"{found.id} needs {', '.join(lost)}, which is gone or damaged; deploy what it was made from")
+        return found
+
+    def told(self, id: str) -> tuple[str, str]:
+        """Who brought a generation about, and what came of it."""
+        entries = [one for one in self.log if id in (one.get("to"), one.get("from"))]
+        made = [one for one in entries if id == one["from" if one["action"] == "revert" else "to"]]
+        who = str(made[-1]["who"]) if made else "?"
+        if id == self.current:
+            return who, "in force"
+        if id in self.good:
+            return who, "good"
+        last = next((one for one in reversed(entries) if one["from"] == id), None)
+        return who, f"left: {last['outcome']}" if last else "never in force"
+
+
+def parse(text: str) -> History:
+    """Read the lines of `history.sh`. Raises LgtmError for output that is not its own."""
+    rows: dict[str, list[list[str]]] = {}
+    for row in (line.split("\t") for line in text.splitlines()):
+        rows.setdefault(row[0], []).append(row[1:])
+    if "current" not in rows:
+        raise LgtmError(f"the host's generations could not be read; it said: {text[:300]!r}")
+    current = rows["current"][0][0]
+    used, free = rows["used"][0]
+    return History(
+        now=int(rows["now"][0][0]),
+        current=None if current == "-" else current,
+        pending=rows.get("pending", [[""]])[0][0],
+        good=tuple(row[0] for row in rows.get("good", [])),
+        kept={id: _kept(id, int(made), rows) for id, made in rows.get("generation", [])},
+        artifacts=frozenset(row[0] for row in rows.get("artifact", [])),
+        log=tuple(json.loads(row[0]) for row in rows.get("log", [])),
+        used=int(used or 0),
+        free=int(free or 0),
+    )
+
+
+def _kept(id: str, made: int, rows: Mapping[str, list[list[str]]]) -> Kept:
+    services = [row[1:] for row in rows.get("service", []) if row[0] == id]
+    return Kept(
+        id,
+        made,
+        {name: version for name, version, _, _ in services},
+        frozenset(artifact for _, _, artifact, _ in services),
+        tuple(row[1] for row in rows.get("schema", []) if row[0] == id),
+        sum(int(seconds or 0) for _, _, _, seconds in services),
+    )

@@ -1,0 +1,198 @@
+"""Typed settings from flat host data: `mimir_retention = "30d"` becomes `MimirSettings.retention`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+from lgtm.model.clivalue import CliValue
+from lgtm.model.errors import combined
+from lgtm.model.secrets import Secret, missing
+
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def _duration(value: str) -> str:
+    if not re.fullmatch(r"([0-9]+(ms|[smhdwy]))+", value):
+        raise ValueError('must be a duration such as "30s", "12h" or "30d"')
+    return value
+
+
+def _bytes(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    match = re.fullmatch(r"([0-9]+)([KMGT]?)i?B?", str(value))
+    if not match:
+        raise ValueError('must be a size such as "512M" or "2G"')
+    return int(match[1]) * BYTES[match[2]]
+
+
+def seconds(duration: str) -> float:
+    """`"1h30m"` → 5400."""
+    return sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"([0-9]+)(ms|[smhdwy])", duration))
+
+
+def gibibytes(many: float) -> str:
+    """Bytes as people read them: `1.5 GiB`."""
+    return f"{many / 2**30:.1f} GiB"
+
+
+T = TypeVar("T")
+Duration = Annotated[str, AfterValidator(_duration)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Word = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$")]  # goes into paths
+AbsolutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")]
+Many = Annotated[tuple[T, ...], Field(strict=False)]
+
+
+@dataclass(frozen=True)
+class EnvKey:
+    """Where a field's value comes from: a key of the environment file."""
+
+    key: str
+    required: bool
+    plain: bool  # shown in configuration files: an address, not a secret
+
+
+def from_env(key: str, required: bool = True, plain: bool = False, default: str | None = None) -> Any:
+    """A field whose value comes from `.env.<environment>` and never from group data.
+
+    It is a Secret, or with `plain` a text like any other; `default` is for a key that is not there.
+    """
+    return Field(default=default, json_schema_extra={"env": key, "required": required, "plain": plain})
+
+
+class Settings(BaseModel):
+    """Base of every service's settings: frozen, strictly typed, no unknown names."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
+    )
+
+
+class ServiceSettings(Settings):
+    """What every service has."""
+
+    version: str
+    http_port: PortNumber
+    memory_max: Bytes | None = None  # bytes; None = unlimited
+    cpu_cores: float | None = None  # cores; None = unlimited
+    log_level: str = "info"
+    ready_timeout: int = 60  # seconds from start until the service must be ready
+    exposed: bool = False  # listen on private_address also when no host of the inventory needs it
+
+
+class SiteSettings(Settings):
+    """What belongs to a host or an environment rather than to a service."""
+
+    arch: Literal["amd64", "arm64"] = "amd64"  # of the host's processor
+    environment: str  # names `.env.<environment>` and the label on every sample
+    private_address: str | None = None  # where this host's peers reach it
+    allow_unlocked: bool = False  # accept binaries that artifacts.lock does not know (labs only)
+    artifact_push: bool = False  # the controller sends artifacts; otherwise hosts download them
+    artifact_mirror: str | None = None  # replaces the upstream address of every artifact
+    artifact_fallback: str | None = None  # folder with an index.json, asked last (labs only)
+    clock_skew_max: int = 30  # seconds a host's clock may differ from the controller's
+    mounts: Many[
+        AbsolutePath
+    ] = ()  # mount points that data lies on: nothing is written or started while one is missing
+    disk_free_min: Bytes = 256 * 2**20  # bytes that must be free wherever a deploy or a service writes
+    memory_min: Bytes = 64 * 2**20  # bytes of memory that a host should have for each service it carries
+    activation_max: int = Field(default=180, ge=10)  # seconds that restarting and awaiting services may take in all
+    promote_from: Word | None = None  # inventory, such as "staging", that must have proved what is deployed here
+    promote_soak: Duration = "1h"  # how long a release must have been well there
+    rollout_batch: int = Field(default=5, ge=1)  # hosts that a rollout deploys at once, after the first
+    rollout_undo: bool = False  # whether a rollout that fails takes back the hosts it has changed
+    generations_kept: int = Field(default=5, ge=2)  # generations that were good and can be gone back to
+
+
+def env_keys(model: type[Settings]) -> dict[str, EnvKey]:
+    """field → where its value comes from, for the fields made with `from_env`."""
+    extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
+    return {
+        name: EnvKey(str(extra["env"]), bool(extra["required"]), bool(extra["plain"]))
+        for name, extra in extras.items()
+        if isinstance(extra, dict) and "env" in extra
+    }
+
+
+def key(prefix: str, name: str) -> str:
+    """What a person sets for a field; a name that pydantic has a use for itself is a field with a line behind it."""
+    return prefix + name.rstrip("_")
+
+
+def keys_of(model: type[Settings], prefix: str) -> set[str]:
+    """The flat keys a person may set for this model."""
+    return {key(prefix, name) for name in model.model_fields.keys() - env_keys(model).keys()}
+
+
+def unknown_keys(where: str, keys: Iterable[str], known: set[str]) -> list[str]:
+    """One sentence for each key that nothing would read, with the nearest one that something does."""
+    return [f"{where}: unknown setting {key}{_nearest(key, known)}" for key in sorted(set(keys) - known)]
+
+
+def _nearest(key: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(key, known, 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else "; no setting has a name like it"
+
+
+def build(
+    model: type[T], prefix: str, where: str, data: Mapping[str, Any], secrets: Mapping[str, Secret], environment: str
+) -> T:
+    """Make one settings value from host data and secrets.
+
+    Raises Refusal with one sentence per wrong value, naming host, key and value; secrets are never shown.
+    """
+    assert issubclass(model, Settings)
+    service = prefix.rstrip("_") or "site"
+    given = {name: key(prefix, name) for name in model.model_fields}
+    values = {name: _typed(model, name, data[given[name]]) for name in given if given[name] in data}
+    keys = env_keys(model)
+    for name, env in keys.items():
+        if env.key in secrets:
+            values[name] = secrets[env.key].reveal() if env.plain else secrets[env.key]
+        elif env.required:
+            raise missing(where, service, env.key, environment)
+    names = {prefix + name: f"{env.key} in .env.{environment}" for name, env in keys.items()}
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise combined([_sentence(where, prefix, found, names) for found in error.errors()]) from None
+
+
+def _typed(model: type[Settings], name: str, value: Any) -> Any:
+    """Give a value from the command line, which is always text, the type its field asks for."""
+    if not isinstance(value, CliValue):
+        return value
+    adapter: TypeAdapter[Any] = TypeAdapter(model.model_fields[name].rebuild_annotation())
+    try:
+        return json.loads(value) if value.startswith(("[", "{")) else adapter.validate_strings(str(value))
+    except ValueError:
+        return str(value)  # the model says what is wrong with it
+
+
+def _sentence(where: str, prefix: str, found: Any, names: Mapping[str, str]) -> str:
+    """What is wrong with one value; `names` says where values come from that group data does not hold."""
+    key = prefix + ".".join(str(part) for part in found["loc"])
+    key = names.get(prefix + str(found["loc"][0]), key)
+    said = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ").strip()
+    if found["type"] == "missing":
+        return f"{where}: {key} is not set; add it to group_data"
+    wrong = said if said.startswith("must") else f"must be {said}"
+    return f"{where}: {key} = {found['input']!r} {wrong}"

@@ -1,0 +1,1 @@
+"""How a run is shown: on the terminal, as JSON, as a page, and as an exit code."""

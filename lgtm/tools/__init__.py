@@ -1,0 +1,1 @@
+"""Commands for the controller: `python -m lgtm.tools.<name>`."""

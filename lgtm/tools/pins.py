@@ -1,0 +1,10 @@
+"""Record the checksums that `artifacts.lock` lacks: `make lock`, or `python -m lgtm.tools.pins NAME VERSION`."""
+
+from __future__ import annotations
+
+import sys
+
+from lgtm.artifacts.pins import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,168 @@
+"""Staging, then production host by host: `python -m lgtm.tools.rollout`, which is what `make rollout` runs.
+
+It is a sequence of plain pyinfra runs, each of which could be typed by hand: every one's exit code decides whether the
+next is begun. The framework's own serial modes go on after a failed host, and are not used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lgtm.load import plugins
+from lgtm.model.errors import Exit
+from lgtm.report.html import MEANING
+from lgtm.report.record import Record
+
+PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
+
+
+class Stopped(Exception):
+    """The rollout ends here; `code` is that of the run that was not well."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+@dataclass
+class Rollout:
+    """The runs so far, and what is known of the hosts."""
+
+    staging: str
+    production: str
+    data: Sequence[str] = ()  # further `key=value` of each run
+    record: Record = field(default_factory=lambda: Record(script="rollout"))
+    changed: list[str] = field(default_factory=list)  # production hosts, in the order of their deploys
+    ill: set[tuple[str, str]] = field(default_factory=set)  # (host, check) of production that failed beforehand
+    bare: set[str] = field(default_factory=set)  # hosts of production that had nothing to ask beforehand
+
+    def run(self, name: str, inventory: str, script: str, hosts: Sequence[str] = (), *flags: str) -> dict[str, Any]:
+        """One pyinfra run; its record. Raises Stopped unless it is well, or has only looked."""
+        found, code = self.tried(name, inventory, script, hosts, *flags)
+        if code not in (Exit.OK, Exit.PENDING if "--dry" in flags else Exit.OK):
+            raise Stopped(code)
+        return found
+
+    def tried(
+        self, name: str, inventory: str, script: str, hosts: Sequence[str] = (), *flags: str
+    ) -> tuple[dict[str, Any], int]:
+        click.secho(f"── {name}{': ' if hosts else ''}{', '.join(hosts)}", bold=True, err=True)
+        limits = [word for host in hosts for word in ("--limit", host)]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "record.json"
+            data = [word for one in (*self.data, f"json={path}") for word in ("--data", one)]
+            start = time.monotonic()
+            code = subprocess.run([PYINFRA, "-y", *limits, *flags, inventory, script, *data], check=False).returncode
+            found = json.loads(path.read_text()) if path.exists() else {"hosts": [], "sentences": []}
+        outcome = MEANING.get(code, f"exit code {code}")
+        self.record.steps.append({
+            "name": name, "hosts": list(hosts), "outcome": outcome, "seconds": time.monotonic() - start,
+            "well": code in (Exit.OK, Exit.PENDING),
+        })  # fmt: skip
+        self.record.sentences += [f"{name}: {sentence}" for sentence in found["sentences"]]
+        for host in found["hosts"]:
+            vars(self.record.host(host["name"])).update(host)
+        return found, code
+
+    def whole(self) -> None:
+        """All of it. Raises Stopped."""
+        self.run("Staging: deploy", self.staging, "deploy.py")
+        self.run("Staging: verify", self.staging, "verify.py", (), "--data", "patience=120")
+        plan = self.run("Production: what will change", self.production, "deploy.py", (), "--dry")
+        settings = plan["settings"]
+        hosts = [host["name"] for host in plan["hosts"] if host["plan"]]
+        self.record.environment, self.record.release = plan["environment"], plan["release"]
+        self._soak(settings["soak"])
+        if hosts:
+            found, _ = self.tried("Production: as it is", self.production, "verify.py")
+            self.ill = {(host["name"], check["id"]) for host in found["hosts"] for check in _failed(host)}
+            self.bare = {host["name"] for host in found["hosts"] if not host["checks"]}
+        batches = [hosts[:1], *(hosts[at : at + settings["batch"]] for at in range(1, len(hosts), settings["batch"]))]
+        try:
+            for batch in filter(None, batches):
+                self._take(batch)
+            self.run("Production: verify all", self.production, "verify.py", (), "--data", "patience=120")
+        except Stopped:
+            if settings["undo"] and self.changed:
+                self._back(self.changed)
+            raise
+
+    def _take(self, batch: list[str]) -> None:
+        """Deploy some hosts and verify them: one whose deploy failed has taken itself back already."""
+        self.run("Production: deploy", self.production, "deploy.py", batch)
+        self.changed += batch
+        found, code = self.tried("Production: verify", self.production, "verify.py", batch, "--data", "patience=60")
+        if code == Exit.OK:
+            return
+        unwell = [host["name"] for host in found["hosts"] if self._worse(host)]
+        if code == Exit.FAILED and found["hosts"] and not unwell:
+            self.record.steps[-1] |= {"well": True, "outcome": "peers are not well, as before"}
+            return
+        self._back(unwell or batch)
+        self.changed = [host for host in self.changed if host not in (unwell or batch)]
+        raise Stopped(code)
+
+    def _back(self, hosts: list[str]) -> None:
+        """Take hosts back. That sets aside what was made since, of minutes: it needs nobody's word."""
+        saved = ",".join(sorted({barrier.service for barrier in plugins.barriers() if barrier.saved}))
+        self.tried("Production: roll back", self.production, "rollback.py", hosts, "--data", f"oneway={saved}")
+
+    def _worse(self, host: dict[str, Any]) -> bool:
+        """Whether a host is not well by itself, or since its deploy: a peer may not have had its turn yet."""
+        before = host["name"] not in self.bare
+        return any(
+            check["gate"] == "own" or (before and (host["name"], check["id"]) not in self.ill)
+            for check in _failed(host)
+        )
+
+    def _soak(self, seconds: float) -> None:
+        click.secho(f"── Staging: soak for {seconds:.0f} s", bold=True, err=True)
+        start = time.monotonic()
+        while (left := seconds - (time.monotonic() - start)) > 0:
+            time.sleep(min(left, 300))
+            self.run("Staging: verify", self.staging, "verify.py")
+        self.record.steps.append(
+            {"name": "Staging: soak", "hosts": [], "outcome": "well", "seconds": time.monotonic() - start, "well": True}
+        )
+
+
+def _failed(host: dict[str, Any]) -> list[dict[str, str]]:
+    return [check for check in host["checks"] if check["verdict"] == "failed"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; the exit code is that of the first run that was not well."""
+    parser = argparse.ArgumentParser(prog="python -m lgtm.tools.rollout", description=__doc__)
+    parser.add_argument("--staging", default="inventories/staging.py", help="inventory (default: %(default)s)")
+    parser.add_argument("--production", default="inventories/prod.py", help="likewise")
+    parser.add_argument("--data", action="append", default=[], metavar="KEY=VALUE", help="handed to every run")
+    parser.add_argument("--json", default="", metavar="PATH", help="where to leave a report")
+    parser.add_argument("--html", default="", metavar="PATH", help="likewise, as a page")
+    options = parser.parse_args(arguments)
+    rollout = Rollout(options.staging, options.production, options.data)
+    rollout.record.inventory = f"{options.staging}, then {options.production}"
+    code = 0
+    try:
+        rollout.whole()
+    except Stopped as stopped:
+        code = stopped.code
+    rollout.record.write(code, options.json, options.html)
+    for step in rollout.record.steps:
+        mark = click.style("✓", fg="green") if step["well"] else click.style("✗", fg="red")
+        named = f" ({', '.join(step['hosts'])})" if step["hosts"] else ""
+        click.echo(f"  {mark} {step['name']}{named}: {step['outcome']}, {step['seconds']:.1f} s", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

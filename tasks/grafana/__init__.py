@@ -1,0 +1,195 @@
+"""Grafana: what people look at. Data sources and dashboards are files; alerts are Prometheus' affair."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from lgtm.task import (
+    Adopted,
+    Artifact,
+    Check,
+    Component,
+    ConfigFile,
+    Made,
+    Many,
+    PortNumber,
+    Secret,
+    SecretFile,
+    ServiceSettings,
+    Site,
+    Unit,
+    Volume,
+    credential,
+    etc,
+    from_env,
+    read,
+    ready,
+    render,
+)
+
+from . import answers, datasources, people, traceql
+from .dashboards import models, queries_of, uids
+
+USES = ("prometheus", "mimir", "loki", "tempo")
+DATA = "/data/grafana"
+HOME = "lgtm-gatewayz-overview"  # the dashboard that people see first
+CONFIG = etc("grafana", "grafana.ini")
+PASSWORD = "admin_password"
+JOURNAL = "journalctl -u lgtm-grafana -n 200"
+BACKUP = ("grafana.db", "grafana.db-wal", "grafana.db-shm", "secret_key", "last_version")
+SHORTEST = 12  # characters of a password
+DEFAULTS = ("admin", "grafana", "password")  # also with digits and signs around them
+
+
+def _password(value: Secret) -> Secret:
+    word = value.reveal()
+    if word != word.strip() or "\n" in word:
+        raise ValueError("must not begin or end with a space, or have lines")
+    if len(word) < SHORTEST or re.sub(r"[^a-z]", "", word.lower()) in DEFAULTS:
+        raise ValueError(f"must be {SHORTEST} characters or longer, and more than a default such as Grafana's own")
+    return value
+
+
+class GrafanaSettings(ServiceSettings):
+    version: str = "12.4.2"
+    http_port: PortNumber = 3000
+    admin_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]+$")] = "admin"
+    admin_password: Annotated[Secret, AfterValidator(_password)] = from_env("GRAFANA_ADMIN_PASSWORD")
+    # Where people reach Grafana. A proxy in front passes WebSockets on, by which searches stream, and takes a path off.
+    external_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = None
+    # Data sources that the database has of before, under a name or uid of ours: see docs/from-docker-compose.md
+    existing_sources: Many[Annotated[datasources.Existing, Field(strict=False)]] = ()
+
+
+def component(settings: GrafanaSettings, site: Site) -> Component:
+    return Component(
+        service="grafana",
+        artifact=Artifact("grafana", settings.version),
+        unit=Unit(
+            command=("{artifact}/bin/grafana", "server", "--homepath", "{artifact}", "--config", CONFIG),
+            before=(_prepare(settings),),
+            relax={"MemoryDenyWriteExecute": None},
+            reason="Grafana's own unit leaves MemoryDenyWriteExecute off, for plugins that compile as they run",
+            memory_max=settings.memory_max,
+            cpu_cores=settings.cpu_cores,
+            start_timeout=1200,  # 20 minutes: backing a large database up, and migrating it
+        ),
+        ready=site.url("grafana", "/api/health"),
+        ports=(site.port("grafana"),),
+        files=_files(settings, site),
+        volumes=(Volume(DATA),),
+        adopts=(*(f"{DATA}/{name}" for name in people.DATABASE), f"?{DATA}/{people.KEY}"),
+        backup=tuple(f"{DATA}/{name}" for name in BACKUP),
+        secrets=(SecretFile(PASSWORD, settings.admin_password),),
+        after=tuple(name for name in USES if name in site.here.services),
+        ready_timeout=settings.ready_timeout,
+    )
+
+
+def _prepare(settings: GrafanaSettings) -> tuple[str, ...]:
+    script, secret = etc("grafana", "prepare.sh"), credential("grafana", PASSWORD)
+    return ("/bin/sh", script, "{artifact}", settings.version, CONFIG, DATA, secret)
+
+
+def _files(settings: GrafanaSettings, site: Site) -> tuple[ConfigFile, ...]:
+    main = render(
+        __file__, "grafana.ini",
+        settings=settings, http=site.port("grafana"), data=DATA, password=credential("grafana", PASSWORD),
+        provisioning=etc("grafana", "provisioning"), home=etc("grafana", f"dashboards/{HOME}.json"),
+    )  # fmt: skip
+    provider = datasources.provider(etc("grafana", "dashboards"))
+    return (
+        ConfigFile("grafana.ini", main),
+        ConfigFile("prepare.sh", read(__file__, "prepare.sh"), "none"),
+        ConfigFile("provisioning/datasources/datasources.yml", datasources.rendered(site, settings.existing_sources)),
+        ConfigFile("provisioning/dashboards/dashboards.yml", provider),
+        # Grafana logs an error for a folder that is not there.
+        *(ConfigFile(f"provisioning/{kind}/none.yml", "apiVersion: 1\n") for kind in ("alerting", "plugins")),
+        # Grafana follows `current` anew every 30 s, and reads again what it finds there.
+        *(ConfigFile(f"dashboards/{uid}.json", read(__file__, f"dashboards/{uid}.json"), "none") for uid in uids()),
+    )
+
+
+def checks(settings: GrafanaSettings, site: Site) -> list[Check]:
+    health = site.url("grafana", "/api/health")
+    inside = [
+        *_delivered(datasources.addresses(site, settings.existing_sources), site),
+        *_answering(site),
+        *traceql.checks(site),
+        *_queries(site),
+    ]
+    return [
+        ready("grafana", health, settings.ready_timeout),
+        Check("grafana.database", "Grafana's database is well", health, answers.database, f"{JOURNAL} -g database"),
+        Check(
+            "grafana.anonymous", "Grafana shows nothing without a login", site.url("grafana", "/api/search"),
+            answers.refused, "what overrules auth.anonymous in grafana.ini? systemctl cat lgtm-grafana",
+        ),
+        # Always with the password that should be in force: Grafana locks an account after five wrong ones.
+        *(replace(one, user=settings.admin_user, secret=f"grafana/{PASSWORD}") for one in inside),
+    ]  # fmt: skip
+
+
+def made(settings: GrafanaSettings, site: Site) -> list[Made]:
+    """What people make in Grafana, and must find again whatever we change."""
+    return people.made(site, settings.existing_sources, settings.admin_user, f"grafana/{PASSWORD}")
+
+
+def adopted(settings: GrafanaSettings, site: Site, files: Mapping[str, bytes]) -> Adopted:
+    """What becomes of a database that lies there before Grafana's first start, or after it has failed."""
+    named = {path.removeprefix(f"{DATA}/"): content for path, content in files.items()}
+    return people.adopted(site, settings.existing_sources, uids(), named)
+
+
+def _delivered(sources: Mapping[str, str], site: Site) -> list[Check]:
+    """What the administrator finds when he has logged in."""
+    return [
+        Check(
+            "grafana.login", "The administrator's password is in force", site.url("grafana", "/api/org"), answers.login,
+            "systemctl restart lgtm-grafana sets it again; five wrong ones lock the account for five minutes",
+        ),
+        Check(
+            "grafana.datasources", "Grafana has the data sources delivered", site.url("grafana", "/api/datasources"),
+            partial(answers._sources, wanted=sources), f"{JOURNAL} -g datasource",
+        ),
+        Check(
+            "grafana.dashboards", "Grafana has the dashboards delivered",
+            site.url("grafana", f"/api/search?type=dash-db&limit={people.LIMIT}"),
+            answers.dashboards, f"{JOURNAL} -g dashboard", patience=90,  # read every 30 s
+        ),
+    ]  # fmt: skip
+
+
+def _answering(site: Site) -> list[Check]:
+    """Each data source answers when Grafana asks it."""
+    return [
+        Check(
+            f"grafana.asks_{service}", f"Grafana reaches {datasources.NAMES[service]}",
+            site.url("grafana", datasources.question(service)), answers.echo if service == "tempo" else answers.healthy,
+            f"from Grafana's host: curl {site.url(service, node=site.the(service))}", "peer", 60,
+        )
+        for service in datasources.carried(site)
+    ]  # fmt: skip
+
+
+def _queries(site: Site) -> list[Check]:
+    """The queries of each dashboard are understood; those of a data source that the site lacks are not asked."""
+    carried = {datasources.uid(service) for service in datasources.carried(site)}
+    found = []
+    for uid, model in models().items():
+        urls = [site.url("grafana", query.path()) for query in queries_of(model) if query.source in carried]
+        if urls:
+            found.append(
+                Check(
+                    f"grafana.queries_{uid}", f"Every query of the dashboard {uid} is answered", urls[0],
+                    answers.answered, "open the dashboard: the panel that is named shows the same error", "peer", 60,
+                    slow=True, also=tuple(urls[1:]),
+                )
+            )  # fmt: skip
+    return found

@@ -1,0 +1,202 @@
+"""What Grafana asks and how its answers link to each other: data sources as Grafana's provisioning reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from lgtm.task import Settings, Site
+
+EXEMPLARS = ("trace_id", "traceID")  # the label that names the trace: GatewayZ's, and the one of span metrics
+FOLDER = "pyinfra-lgtm"  # of the dashboards, in Grafana
+PROVIDER = "lgtm"  # under another name, Grafana deletes what it had of the former one: dashboards under old uids
+PROVIDERS = (PROVIDER, "pyinfra-lgtm")  # that are ours or were
+NAMES = {"prometheus": "Prometheus", "mimir": "Mimir", "loki": "Loki", "tempo": "Tempo"}
+HEXADECIMAL = "[0-9a-fA-F]{16,32}"
+# A trace id in a line: JSON, also within a JSON text, and key=value, quoted or not.
+IN_LINE = rf'trace_?[iI][dD][\\"]*\s*[:=]\s*[\\"]*({HEXADECIMAL})\b'
+SPANS = {  # what a span's service did around it; `$__tags` is the span's service as a selector
+    "Calls per second": "sum by (span_name) (rate(traces_spanmetrics_calls_total{$__tags}[5m]))",
+    "Share of errors": (
+        'sum(rate(traces_spanmetrics_calls_total{status_code="STATUS_CODE_ERROR", $__tags}[5m]))'
+        " / sum(rate(traces_spanmetrics_calls_total{$__tags}[5m]))"
+    ),
+    "Latency p95": "histogram_quantile(0.95, sum by (le) (rate(traces_spanmetrics_latency_bucket{$__tags}[5m])))",
+}
+
+
+class Existing(Settings):
+    """A data source that Grafana's database has of before, under a name or uid that ours would have.
+
+    `grafana_existing_sources = [{"name": "Prometheus", "uid": "PBFA97CFB590B2093", "service": "prometheus"}]`: it keeps
+    both, and is answered by our `prometheus` from then on; ours is called `Prometheus (lgtm)` beside it. Without a
+    `service` it stays as it is.
+    """
+
+    name: str
+    uid: str
+    service: Literal["", "prometheus", "mimir", "loki", "tempo"] = ""
+
+
+def kind(service: str) -> str:
+    """The type that Grafana has for it: Mimir speaks Prometheus' language."""
+    return "prometheus" if service == "mimir" else service
+
+
+def name(service: str, existing: Sequence[Existing] = ()) -> str:
+    """What the data source is called: an existing one of our uid keeps its name, one of our name keeps that."""
+    for one in existing:
+        if one.uid == uid(service):
+            return one.name
+    taken = any(one.name == NAMES[service] for one in existing)
+    return f"{NAMES[service]} (lgtm)" if taken else NAMES[service]
+
+
+def mapped(site: Site, existing: Sequence[Existing]) -> list[Existing]:
+    """The existing data sources that a service of ours answers."""
+    ours = {uid(service) for service in NAMES}
+    return [one for one in existing if one.uid not in ours and one.service in carried(site)]
+
+
+def uid(service: str) -> str:
+    """`grafana_loki`: the data source's uid, which dashboards and links name."""
+    return f"grafana_{service}"
+
+
+def carried(site: Site) -> tuple[str, ...]:
+    """The services of the site that are data sources."""
+    return tuple(service for service in NAMES if site.the(service))
+
+
+def addresses(site: Site, existing: Sequence[Existing] = ()) -> dict[str, str]:
+    """uid → URL of every data source that is delivered."""
+    ours = {uid(service): _url(service, site) for service in carried(site)}
+    return ours | {one.uid: _url(one.service, site) for one in mapped(site, existing)}
+
+
+def proxied(service: str) -> str:
+    """The path under which Grafana hands a question on to a data source."""
+    return f"/api/datasources/proxy/uid/{uid(service)}"
+
+
+def question(service: str) -> str:
+    """The path under which Grafana says whether a data source answers. Tempo's has no health: it is asked itself."""
+    if service == "tempo":
+        return f"{proxied(service)}/api/echo"
+    return f"/api/datasources/uid/{uid(service)}/health"
+
+
+def rendered(site: Site, existing: Sequence[Existing] = ()) -> str:
+    """The provisioning file. JSON, which is YAML; what is no longer in it is removed from Grafana.
+
+    Grafana finds a source by its name, and does not start when that one has another uid (grafana/grafana 110740).
+    """
+    sources = [_source(service, name(service, existing), site) for service in carried(site)]
+    for one in mapped(site, existing):
+        sources.append(_source(one.service, one.name, site) | {"uid": one.uid, "isDefault": False})
+    return _file({"apiVersion": 1, "prune": True, "datasources": sources})
+
+
+def provider(path: str) -> str:
+    """The provisioning file for a folder of dashboards, which Grafana reads again every 30 s."""
+    one = {
+        "name": PROVIDER,
+        "orgId": 1,
+        "folder": FOLDER,
+        "folderUid": FOLDER,
+        "type": "file",
+        "allowUiUpdates": False,
+        # Every deploy is another folder behind `current`: with deletion, Grafana would delete and make each one again,
+        # and people would lose their stars. The price: one that is given up stays until somebody deletes it.
+        "disableDeletion": True,
+        "updateIntervalSeconds": 30,
+        "options": {"path": path},
+    }
+    return _file({"apiVersion": 1, "providers": [one]})
+
+
+def _file(content: Any) -> str:
+    return json.dumps(_literal(content), indent=2) + "\n"
+
+
+def _literal(value: Any) -> Any:
+    """The same, such that Grafana reads every text as it stands here: it takes `$` for a variable, `$$` for `$`."""
+    if isinstance(value, dict):
+        return {key: _literal(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_literal(one) for one in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
+def _source(service: str, called: str, site: Site) -> dict[str, Any]:
+    return {
+        "name": called,
+        "uid": uid(service),
+        "type": kind(service),
+        "access": "proxy",
+        "orgId": 1,
+        "url": _url(service, site),
+        "isDefault": service == carried(site)[0],
+        "editable": False,
+        "jsonData": {"timeout": 60} | DETAILS[service](set(carried(site))),
+    }
+
+
+def _url(service: str, site: Site) -> str:
+    return site.url(service, "/prometheus" if service == "mimir" else "", site.the(service))
+
+
+def _metrics(kind: str, others: set[str]) -> dict[str, Any]:
+    names = EXEMPLARS if "tempo" in others else ()
+    exemplars = [{"name": label, "datasourceUid": uid("tempo")} for label in names]
+    return {
+        "httpMethod": "POST",
+        "prometheusType": kind,
+        "timeInterval": "15s",
+        "exemplarTraceIdDestinations": exemplars,
+    }
+
+
+def _logs(others: set[str]) -> dict[str, Any]:
+    if "tempo" not in others:
+        return {}
+    link = {"url": "${__value.raw}", "datasourceUid": uid("tempo"), "urlDisplayLabel": "Trace"}
+    # Grafana takes one field of a name: each way to find a trace id needs a name of its own.
+    fields = [
+        {"name": "Trace", "matcherType": "regex", "matcherRegex": IN_LINE},
+        {"name": "Trace of the label", "matcherType": "label", "matcherRegex": "trace_id"},
+    ]
+    return {"derivedFields": [field | link for field in fields]}
+
+
+def _traces(others: set[str]) -> dict[str, Any]:
+    # Tempo streams on its HTTP port, see `stream_over_http_enabled`. Streamed metrics need 2.8: Grafana names no step.
+    found: dict[str, Any] = {"nodeGraph": {"enabled": True}, "streamingEnabled": {"search": True, "metrics": False}}
+    around = {"tags": [{"key": "service.name", "value": "service"}]}
+    if "loki" in others:
+        found["tracesToLogsV2"] = around | {
+            "datasourceUid": uid("loki"),
+            "spanStartTimeShift": "-1h",
+            "spanEndTimeShift": "1h",
+            "filterByTraceID": True,
+            "filterBySpanID": False,
+            "customQuery": False,
+        }
+    if "mimir" in others:  # what Tempo makes of spans is there, and not in Prometheus
+        found["serviceMap"] = {"datasourceUid": uid("mimir")}
+        found["tracesToMetrics"] = around | {
+            "datasourceUid": uid("mimir"),
+            "spanStartTimeShift": "-1h",
+            "spanEndTimeShift": "1h",
+            "queries": [{"name": title, "query": query} for title, query in SPANS.items()],
+        }
+    return found
+
+
+DETAILS: dict[str, Callable[[set[str]], dict[str, Any]]] = {
+    "prometheus": lambda others: _metrics("Prometheus", others),
+    "mimir": lambda others: _metrics("Mimir", others),
+    "loki": _logs,
+    "tempo": _traces,
+}

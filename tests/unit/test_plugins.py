@@ -1,0 +1,77 @@
+"""Task modules that are packages: a service with parts is found like any other, here and in another package."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lgtm.load import plugins
+from lgtm.model.errors import Refusal
+
+SETTINGS = """
+from lgtm.task import ServiceSettings
+
+class BlogSettings(ServiceSettings):
+    version: str = "1.0"
+"""
+BLOG = """
+from lgtm.task import Component, read
+from .settings import BlogSettings
+
+def component(settings: BlogSettings, site: object) -> Component: ...
+
+def checks(settings: BlogSettings, site: object) -> list: return []
+
+TEXT = read(__file__, "blog.yml")
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Another package, whose module `blog` has parts and templates, behind an entry point."""
+    folder = tmp_path / "another_package" / "blog"
+    (folder.parent / "templates" / "blog").mkdir(parents=True)
+    (folder.parent / "templates" / "blog" / "blog.yml").write_text("hello")
+    folder.mkdir()
+    (folder / "settings.py").write_text(SETTINGS)
+    (folder / "__init__.py").write_text(BLOG)
+    point = EntryPoint("blog", "another_package.blog", plugins.ENTRY_POINTS)
+
+    def found(group: str) -> list[Any]:
+        return [point] if group == plugins.ENTRY_POINTS else []
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(plugins, "entry_points", found)
+    forget()
+    yield folder
+    forget()
+
+
+def forget() -> None:
+    plugins.tasks.cache_clear()
+    plugins._modules.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == "another_package"]:
+        del sys.modules[name]
+
+
+def test_a_service_with_parts_is_found_with_its_settings_and_templates(package: Path) -> None:
+    blog = plugins.tasks()["blog"]
+    assert blog.settings.__name__ == "BlogSettings" and "blog_version" in blog.keys
+    assert sys.modules["another_package.blog"].TEXT == "hello"
+
+
+def test_settings_of_another_module_are_none_of_its_own(package: Path) -> None:
+    (package / "settings.py").write_text("from lgtm.task import ServiceSettings as BlogSettings\n")
+    with pytest.raises(Refusal, match=r"^another_package\.blog: .*has 0$"):
+        plugins.tasks()
+
+
+def test_the_stacks_services_are_those_with_a_component() -> None:
+    services = plugins.tasks().keys()
+    assert {"prometheus", "alertmanager", "grafana", "node_exporter"} <= services
+    assert not services & {"shared", "volumes", "rollback", "diagnosis"}
