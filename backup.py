@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm.runs.data import backup
+from lgtm.runs.backups import backup
 
 backup(host)

@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm.runs.data import destroy
+from lgtm.runs.backups import destroy
 
 destroy(host)

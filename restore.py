@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm.runs.data import restore
+from lgtm.runs.backups import restore
 
 restore(host)

@@ -11,7 +11,7 @@ from pyinfra.context import ctx_host
 from lgtm.checklist import people
 from lgtm.host import asking, remote
 from lgtm.host.operations import Step
-from lgtm.load.declaration import marked
+from lgtm.load.declaration import mark_stand_ins
 from lgtm.model.checks import Check
 from lgtm.model.declaration import Declaration
 from lgtm.model.errors import LgtmError
@@ -23,14 +23,14 @@ from lgtm.report import terminal
 class Gate:
     """What one host must answer after the switch, and what it answered before."""
 
-    declared: Declaration
+    declaration: Declaration
     counted: list[tuple[str, Made]]  # what people make with services that will be restarted
     kept: list[tuple[str, Check]]  # that all of it is there afterwards
     failed_before: set[str] = field(default_factory=set)  # ids of checks
 
     @property
     def checks(self) -> list[tuple[str, Check]]:
-        return [(service, check) for service, check in self.declared.checks if not check.slow]
+        return [(service, check) for service, check in self.declaration.checks if not check.slow]
 
     @property
     def patience(self) -> int:
@@ -97,8 +97,8 @@ def _verify(gate: Gate) -> None:
     host, checks = ctx_host.get(), [*gate.checks, *gate.kept]
     fresh = [one for one in checks if one[1].id not in gate.failed_before]
     old = [one for one in checks if one[1].id in gate.failed_before]
-    again = [replace(result, before=True) for result in asking.ask(host, old)]
-    results = marked(gate.declared.site, [*asking.await_all(host, fresh), *again], {})
+    ignored = [replace(result, before=True) for result in asking.ask(host, old)]
+    results = mark_stand_ins(gate.declaration.site, [*asking.await_all(host, fresh), *ignored], {})
     failed = [result for result in results if result.verdict == "failed"]
     if failed or any(result.before and not result.ok for result in results):
         terminal.checks(results)

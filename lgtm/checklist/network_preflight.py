@@ -18,7 +18,7 @@ from lgtm.report import terminal
 
 def results(host: Host, view: View, plan: Plan) -> list[Result]:
     """The host's own items, and the checks that can be asked before anything of ours runs: one remote command."""
-    checks = [(service, check) for service, check in view.declared.checks if check.preflight]
+    checks = [(service, check) for service, check in view.declaration.checks if check.preflight]
     asked = asking.ask(host, [*checks, *_downloads(view.site, plan)], plan.generation.secrets)
     return [*preflight.results(view), *asked]
 
@@ -26,7 +26,7 @@ def results(host: Host, view: View, plan: Plan) -> list[Result]:
 def require(host: Host, view: View, plan: Plan) -> None:
     """Show what is not as it should be. Raises Refusal when the deploy could not succeed."""
     wrong = [result for result in results(host, view, plan) if not result.ok]
-    RUN.record.host(host.name).checked(wrong)
+    RUN.record.host(host.name).add_checks(wrong)
     if wrong:
         terminal.checks(wrong)
     if failed := [result for result in wrong if result.verdict == "failed"]:

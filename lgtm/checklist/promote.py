@@ -28,16 +28,16 @@ def require(root: Path, inventory: str, settings: SiteSettings, forced: bool, co
         if confirmed != settings.environment:
             raise Refusal(ASKED_AGAIN.format(source=source, environment=settings.environment))
         return
-    _proved(root, Path(inventory).with_name(f"{source}.py"), source, seconds(settings.promote_soak))
+    _require_proof(root, Path(inventory).with_name(f"{source}.py"), source, seconds(settings.promote_soak))
 
 
 @cache
-def _proved(root: Path, inventory: Path, source: str, soak: float) -> None:
+def _require_proof(root: Path, inventory: Path, source: str, soak: float) -> None:
     """Once a run, whatever the number of its hosts."""
     if changed := release.uncommitted(root):
         raise Refusal(f"{changed}: nobody can name what would be deployed; commit it, or {FORCE}")
-    report, said = ask(root, inventory)
-    if problems := judge(report, said, release.identity(root), source, soak):
+    report, stderr = ask(root, inventory)
+    if problems := judge(report, stderr, release.identity(root), source, soak):
         raise combined([*problems, FORCE])
 
 
@@ -52,12 +52,12 @@ def ask(root: Path, inventory: Path) -> tuple[Mapping[str, Any], str]:
         return json.loads(path.read_text()) if path.exists() else {}, done.stderr.strip()
 
 
-def judge(report: Mapping[str, Any], said: str, wanted: str, source: str, soak: float) -> list[str]:
+def judge(report: Mapping[str, Any], stderr: str, identity: str, source: str, soak: float) -> list[str]:
     """Why what `source` says of itself is not enough to take release `wanted`; `soak` in seconds."""
     if not report.get("hosts"):
-        return [f"{source} could not be asked: {said.splitlines()[-1].strip() if said else 'it gave no answer'}"]
-    if report["release"] != wanted:
-        return [f"{source} was asked with release {report['release']}, this is {wanted}; run again"]
+        return [f"{source} could not be asked: {stderr.splitlines()[-1].strip() if stderr else 'it gave no answer'}"]
+    if report["release"] != identity:
+        return [f"{source} was asked with release {report['release']}, this is {identity}; run again"]
     return [problem for host in report["hosts"] for problem in _host(host, source, soak)]
 
 
@@ -71,5 +71,5 @@ def _host(host: Mapping[str, Any], source: str, soak: float) -> Iterable[str]:
         sentences = "; ".join(f"{check['title']}: {check['found']}" for check in failed[:3])
         yield f"{where}: it is not well there: {sentences}"
     elif host["well_since"] is None or host["now"] - host["well_since"] < soak:
-        well = host["now"] - (host["well_since"] or host["now"])
-        yield f"{where}: well for {well:.0f} s, promote_soak is {soak:.0f} s; come back in {soak - well:.0f} s"
+        healthy = host["now"] - (host["well_since"] or host["now"])
+        yield f"{where}: well for {healthy:.0f} s, promote_soak is {soak:.0f} s; come back in {soak - healthy:.0f} s"

@@ -17,20 +17,20 @@ SETTLED = 60  # seconds after which a start is no news
 FULL = 0.9  # share of its memory limit at which a service is about to be killed
 
 
-def absent(view: View, inventory: str) -> str:
+def not_deployed(view: View, inventory: str) -> str:
     """Why there is nothing to ask on a host, and what to type; empty where something of ours is in force."""
-    current = view.found.current
+    current = view.state.current
     command = f"pyinfra {inventory} deploy.py"
     if current is None:
         return f"nothing is deployed here; `{command} --dry` shows what would be, `{command}` does it"
-    if current not in view.found.sums:
+    if current not in view.state.sums:
         return f"nothing is in force here: /opt/lgtm/current leads to {current}, which is gone; `{command}` mends it"
     return ""
 
 
-def stopped(view: View) -> str:
+def all_stopped(view: View) -> str:
     """That every service of a host is stopped, and what to type; empty where one is not."""
-    states = [process.state for process in view.found.processes.values()]
+    states = [process.state for process in view.state.processes.values()]
     if set(states) - {"inactive", "failed"}:
         return ""
     return (
@@ -41,13 +41,13 @@ def stopped(view: View) -> str:
 
 def results(view: View, plan: Plan) -> list[Result]:
     """The outcome of every item for one host; `plan` is what is left to do there."""
-    return [check.result(view) for check in checks(view.wanted.components, plan)]
+    return [check.result(view) for check in checks(view.generation.components, plan)]
 
 
 def checks(components: Iterable[Component], plan: Plan) -> Iterable[HostCheck]:
     """Every item there is for a host that carries these."""
     yield from _host(plan)
-    yield from (check for check in preflight.CHECKS if check.again)
+    yield from (check for check in preflight.CHECKS if check.in_verify)
     for component in components:
         yield from _service(component, plan)
 
@@ -55,12 +55,12 @@ def checks(components: Iterable[Component], plan: Plan) -> Iterable[HostCheck]:
 def _host(plan: Plan) -> Iterable[HostCheck]:
     yield HostCheck(
         "host.in_force", "The host is as declared", lambda view: _different(plan),
-        "`deploy.py --dry --diff` shows what differs, `deploy.py` mends it", well=lambda view: view.wanted.id,
+        "`deploy.py --dry --diff` shows what differs, `deploy.py` mends it", detail=lambda view: view.generation.id,
     )  # fmt: skip
     yield HostCheck(
         "host.secrets", "Secrets are readable by root alone", _secrets,
         "`deploy.py` mends it; whoever could read it may know the secret: change it",
-        well=lambda view: f"{len(view.found.secrets)} files",
+        detail=lambda view: f"{len(view.state.secrets)} files",
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def _different(plan: Plan) -> Iterable[str]:
 
 
 def _secrets(view: View) -> Iterable[str]:
-    for name, state in sorted(view.found.secrets.items()):
+    for name, state in sorted(view.state.secrets.items()):
         if state.mode != "600:root":
             yield f"/etc/lgtm/secrets/{name} is {state.mode}, and should be 600:root"
 
@@ -81,37 +81,39 @@ def _service(component: Component, plan: Plan) -> Iterable[HostCheck]:
     name, journal = component.service, f"journalctl -u lgtm-{component.service} -n 50"
 
     def check(what: str, title: str, problems: Callable[..., Iterable[str]], remedy: str, gate: Gate = "own",
-              well: Callable[..., str] = lambda component, view: "") -> HostCheck:  # fmt: skip
-        return HostCheck(f"{name}.{what}", title, partial(problems, component), remedy, gate, partial(well, component))
+              detail: Callable[..., str] = lambda component, view: "") -> HostCheck:  # fmt: skip
+        return HostCheck(
+            f"{name}.{what}", title, partial(problems, component), remedy, gate, partial(detail, component)
+        )
 
-    yield check("active", f"{name} runs, and keeps running", _active, journal, well=_since)
-    yield check("sockets", f"{name} listens where it should, and nowhere else", _sockets, journal, well=_ports)
+    yield check("active", f"{name} runs, and keeps running", _active, journal, detail=_since)
+    yield check("sockets", f"{name} listens where it should, and nowhere else", _sockets, journal, detail=_ports)
     if component.volumes:
         remedy = "`repair.py` mends owners and modes, and touches no content"
-        yield check("owners", f"{name}'s data is its own", partial(_owners, plan), remedy, well=_paths)
+        yield check("owners", f"{name}'s data is its own", partial(_owners, plan), remedy, detail=_paths)
     if component.unit.memory_max:
         remedy = f"raise {name}_memory_max, or give it less to do"
         yield check("memory", f"{name} has memory to spare", _memory, remedy, "world", _taken)
 
 
 def _active(component: Component, view: View) -> Iterable[str]:
-    process = view.found.processes.get(component.service)
-    use = view.found.uses.get(component.service)
+    process = view.state.processes.get(component.service)
+    use = view.state.usage.get(component.service)
     if process is None or not process.active:
         yield f"lgtm-{component.service} is {process.state if process else 'not there'}"
-    elif use and use.restarts and view.found.uptime - use.active_since < SETTLED:
-        ago = view.found.uptime - use.active_since
+    elif use and use.restarts and view.state.uptime - use.active_since < SETTLED:
+        ago = view.state.uptime - use.active_since
         yield f"it keeps ending: started again {use.restarts} times, the last time {ago:.0f} s ago"
 
 
 def _since(component: Component, view: View) -> str:
-    use = view.found.uses.get(component.service)
-    return f"for {(view.found.uptime - use.active_since) / 60:.0f} min" if use else ""
+    use = view.state.usage.get(component.service)
+    return f"for {(view.state.uptime - use.active_since) / 60:.0f} min" if use else ""
 
 
 def _sockets(component: Component, view: View) -> Iterable[str]:
-    pid = view.found.pids.get(component.service, 0)
-    ours = {_address(address) for address, process in view.found.listeners if f"pid={pid}," in process}
+    pid = view.state.pids.get(component.service, 0)
+    ours = {_address(address) for address, process in view.state.listeners if f"pid={pid}," in process}
     wanted = {f"{port.address}:{port.number}" for port in component.ports if port.protocol == "tcp"}
     if missing := sorted(wanted - ours):
         yield f"nobody of it listens on {', '.join(missing)}"
@@ -140,11 +142,11 @@ def _paths(component: Component, view: View) -> str:
 
 
 def _memory(component: Component, view: View) -> Iterable[str]:
-    use = view.found.uses.get(component.service)
+    use = view.state.usage.get(component.service)
     if use and use.memory and use.memory_max and use.memory > FULL * use.memory_max:
         yield f"{gibibytes(use.memory)} of at most {gibibytes(use.memory_max)}: it is killed when it needs more"
 
 
 def _taken(component: Component, view: View) -> str:
-    use = view.found.uses.get(component.service)
+    use = view.state.usage.get(component.service)
     return f"{gibibytes(use.memory)} of {gibibytes(use.memory_max)}" if use and use.memory and use.memory_max else ""

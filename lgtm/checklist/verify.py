@@ -9,7 +9,7 @@ from pyinfra.context import ctx_state
 
 from lgtm.checklist import comparison, service_checks
 from lgtm.host import asking, facts
-from lgtm.load.declaration import declared, marked
+from lgtm.load.declaration import declaration_of, mark_stand_ins
 from lgtm.model.checks import Result
 from lgtm.model.errors import Exit
 from lgtm.model.run import RUN
@@ -19,28 +19,28 @@ from lgtm.model.view import View
 from lgtm.report import terminal
 
 
-def asked(host: Host, site: Site, patience: int, drills: bool) -> tuple[View, list[Result]] | None:
+def run_checks(host: Host, site: Site, patience: int, drills: bool) -> tuple[View, list[Result]] | None:
     """A host and the results of its checks; None where nothing is deployed.
 
     `patience` in seconds is how long a check may take to become healthy; `drills`: disruptive checks are asked, too.
     """
-    view = comparison.viewed(host, site)
-    RUN.runs[host.name] = running(view.wanted, view.found)
-    if comparison.absent(view, Exit.FAILED):
+    view = comparison.read_view(host, site)
+    RUN.running[host.name] = running(view.generation, view.state)
+    if comparison.nothing_deployed(view, Exit.FAILED):
         return None
-    plan = comparison.planned(view)
-    RUN.record.host(host.name).runs(RUN.runs[host.name])
-    checks = [*view.declared.checks, *(view.declared.drills if drills else ())]
-    answered = asking.await_all(host, checks, patience, lambda ids: terminal.waiting(host.name, ids))
-    _read_peers(site, answered)
-    results = [*service_checks.results(view, plan), *marked(site, answered, RUN.runs)]
-    RUN.record.host(host.name).checked(results)
+    plan = comparison.make_plan(view)
+    RUN.record.host(host.name).set_running(RUN.running[host.name])
+    checks = [*view.declaration.checks, *(view.declaration.drills if drills else ())]
+    results = asking.await_all(host, checks, patience, lambda ids: terminal.waiting(host.name, ids))
+    _read_peers(site, results)
+    results = [*service_checks.results(view, plan), *mark_stand_ins(site, results, RUN.running)]
+    RUN.record.host(host.name).add_checks(results)
     return view, results
 
 
 def unread_peers(site: Site, results: Sequence[Result]) -> list[str]:
     """The hosts whose services have answered, but which are no part of this run: what runs there is not known."""
-    return [node.name for node in _peers(site, results) if node.name not in RUN.runs]
+    return [node.name for node in _peers(site, results) if node.name not in RUN.running]
 
 
 def _peers(site: Site, results: Sequence[Result]) -> list[Node]:
@@ -53,6 +53,6 @@ def _read_peers(site: Site, results: Sequence[Result]) -> None:
     """Read what runs on the hosts whose services have answered, if they are part of this run."""
     active = {host.name: host for host in ctx_state.get().inventory.get_active_hosts()}
     for node in _peers(site, results):
-        if node.name in active and node.name not in RUN.runs:
-            wanted = declared(site.at(node)).generation
-            RUN.runs[node.name] = running(wanted, facts.state(active[node.name], wanted))
+        if node.name in active and node.name not in RUN.running:
+            generation = declaration_of(site.at(node)).generation
+            RUN.running[node.name] = running(generation, facts.state(active[node.name], generation))

@@ -42,12 +42,12 @@ def ask(host: Host, checks: Sequence[tuple[str, Check]], secrets: Mapping[str, S
     before = [_question(check, check.url, known) for check in writing]
     writes = [Question(check.write.url, body=check.write.content) for check in writing if check.write]
     questions = [[_question(check, url, known) for url in (check.url, *check.also)] for _, check in checks]
-    answers = iter(put(host, before, writes, [one for some in questions for one in some]))
-    written = {check.id: next(answers).body for check in writing}
-    refused = {check.id: answer for check in writing if (answer := next(answers)).status // 100 != 2}
+    parse_answers = iter(query(host, before, writes, [one for some in questions for one in some]))
+    written = {check.id: next(parse_answers).body for check in writing}
+    refused = {check.id: answer for check in writing if (answer := next(parse_answers)).status // 100 != 2}
     results = []
-    for (service, check), asked in zip(checks, questions, strict=True):
-        said = [replace(next(answers), url=question.url) for question in asked]
+    for (service, check), asked_urls in zip(checks, questions, strict=True):
+        said = [replace(next(parse_answers), url=question.url) for question in asked_urls]
         if check.id in refused:
             found = f"what it is sent is not taken: {_refusal(refused[check.id])}"
             results.append(Result(host.name, service, check, False, found))
@@ -66,12 +66,12 @@ def _refusal(answer: Answer) -> str:
     return f"HTTP {answer.status}: {answer.body.strip()[:200]}" if answer.status else answer.body.strip()
 
 
-def put(host: Host, *rounds: Sequence[Question]) -> list[Answer]:
+def query(host: Host, *rounds: Sequence[Question]) -> list[Answer]:
     """Ask the questions of each round at the same time, one round after the other: one remote command, or none."""
     if not any(rounds):
         return []
     text = "\n. - - - -\n".join("\n".join(map(str, one)) for one in rounds if one)
-    return answers(remote.run(host, "ask", stdin=text), sum(map(len, rounds)))
+    return parse_answers(remote.run(host, "ask", stdin=text), sum(map(len, rounds)))
 
 
 def _question(check: Check, url: str, secrets: Mapping[str, Secret]) -> Question:
@@ -92,14 +92,14 @@ def await_all(
     are still waited for.
     """
     results = {check.id: result for (_, check), result in zip(checks, ask(host, checks), strict=True)}
-    start, told = time.monotonic(), [""]
+    start, reported = time.monotonic(), [""]
     while True:
         waited = time.monotonic() - start
         left = {name: _patience(result, patience) - waited for name, result in results.items() if not result.ok}
         waiting = [(service, results[check.id].check) for service, check in checks if left.get(check.id, 0) > 0]
-        if (ids := [check.id for _, check in waiting]) != told:
+        if (ids := [check.id for _, check in waiting]) != reported:
             progress(ids)
-            told = ids
+            reported = ids
         if not waiting:
             return [results[check.id] for _, check in checks]
         # Never beyond patience: a deploy's window on the host is as long as that, and a margin.
@@ -119,14 +119,14 @@ def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def answers(said: str, many: int) -> list[Answer]:
+def parse_answers(output: str, count: int) -> list[Answer]:
     """Unpack what `ask.sh` has printed: an answer to each of so many questions, in their order."""
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(said)), mode="r:gz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(output)), mode="r:gz") as archive:
         members = {member.name.removeprefix("./"): archive.extractfile(member) for member in archive}
         texts = {name: file.read().decode(errors="replace") for name, file in members.items() if file}
-    found = dict.fromkeys(map(str, range(1, many + 1)), Answer(0, "curl ended before it could say anything"))
+    answers = dict.fromkeys(map(str, range(1, count + 1)), Answer(0, "curl ended before it could say anything"))
     for line in texts["all"].splitlines():
         number, code, status, *error = line.split("\t")
         refused = Answer(0, f"curl: ({code}) {' '.join(error)}")
-        found[number] = refused if code != "0" else Answer(int(status), texts.get(number, ""))
-    return list(found.values())
+        answers[number] = refused if code != "0" else Answer(int(status), texts.get(number, ""))
+    return list(answers.values())

@@ -66,16 +66,16 @@ def read_arguments(generation: Generation) -> list[str]:
 def state(host: Host, generation: Generation) -> HostState:
     """Read a host. Raises LgtmError when that fails; pyinfra has said by then what the host answered."""
     arguments = read_arguments(generation)
-    found = host.get_fact(State, arguments=arguments, _stdin=f"{RUN.nonce}\n", _timeout=remote.TIMEOUT)
-    return _there(host, found, "its state")
+    fact = host.get_fact(State, arguments=arguments, _stdin=f"{RUN.nonce}\n", _timeout=remote.TIMEOUT)
+    return _require(host, fact, "its state")
 
 
 def generations(host: Host) -> History:
     """Read the generations that lie on a host. Raises LgtmError like `state`."""
-    return _there(host, host.get_fact(Generations, _timeout=remote.TIMEOUT), "the list of its generations")
+    return _require(host, host.get_fact(Generations, _timeout=remote.TIMEOUT), "the list of its generations")
 
 
-def _there(host: Host, found: T | None, what: str) -> T:
-    if found is None:
+def _require(host: Host, fact: T | None, what: str) -> T:
+    if fact is None:
         raise LgtmError(f"{host.name}: {what} could not be read, see above; run again")
-    return found
+    return fact

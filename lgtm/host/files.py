@@ -14,12 +14,12 @@ from lgtm.model.errors import LgtmError
 
 def fetch(host: Host, paths: list[str]) -> dict[str, bytes]:
     """path → content of those files that are there: one remote command. Raises LgtmError where they are too large."""
-    said = remote.run(host, "fetch", paths)
-    if said.startswith("too large"):
-        raise LgtmError(f"{host.name}: {', '.join(paths)}: {said}, which are not looked into")
-    if not said:
+    output = remote.run(host, "fetch", paths)
+    if output.startswith("too large"):
+        raise LgtmError(f"{host.name}: {', '.join(paths)}: {output}, which are not looked into")
+    if not output:
         return {}
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(said)), mode="r:gz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(output)), mode="r:gz") as archive:
         files = {f"/{member.name}": archive.extractfile(member) for member in archive}
         return {path: file.read() for path, file in files.items() if file}
 

@@ -55,9 +55,9 @@ def run(host: Host, name: str, arguments: Sequence[str] = (), stdin: str = "", t
     *lines, last = output.stdout_lines or [""]
     if last == "exit=0":
         return "\n".join(lines)
-    said = "\n".join(output.stderr_lines) or "\n".join(lines) or "no answer"
+    reason = "\n".join(output.stderr_lines) or "\n".join(lines) or "no answer"
     kind = Locked if last == f"exit={int(Exit.LOCKED)}" else LgtmError
-    raise kind(f"{host.name}: {said}")
+    raise kind(f"{host.name}: {reason}")
 
 
 def encoded(texts: Iterable[str]) -> str:

@@ -26,8 +26,8 @@ RENEWAL = 8  # seconds between two renewals of a lock's lease, which lasts for m
 def lock(
     who: str,
     plan: Plan | None = None,
-    anew: Callable[[HostState], Plan] | None = None,
-    planned_anew: Callable[[str], None] | None = None,
+    replan: Callable[[HostState], Plan] | None = None,
+    on_replanned: Callable[[str], None] | None = None,
 ) -> Step:
     """
     Take the lock of the host, and keep it.
@@ -45,7 +45,7 @@ def lock(
 
         switching.lock(name="Lock", who="anna@laptop", plan=plan, anew=anew)
     """
-    yield FunctionCommand(_lock, [who, plan, anew, planned_anew], {})
+    yield FunctionCommand(_lock, [who, plan, replan, on_replanned], {})
 
 
 @operation()
@@ -98,28 +98,28 @@ def release(host: Host) -> None:
 def _lock(
     who: str,
     plan: Plan | None,
-    anew: Callable[[HostState], Plan] | None,
-    planned_anew: Callable[[str], None] | None,
+    replan: Callable[[HostState], Plan] | None,
+    on_replanned: Callable[[str], None] | None,
 ) -> None:
     host = ctx_host.get()
     arguments = (
         [plan.fingerprint, who, remote.script("read"), *read_arguments(plan.generation)] if plan else ["-", who, ""]
     )
     changed = remote.run(host, "lock", arguments, RUN.nonce)
-    if changed and plan and anew:
+    if changed and plan and replan:
         try:
-            _refuse_other_steps(host, plan, anew(parse(changed)))
-            if planned_anew:
-                planned_anew(host.name)
+            _refuse_other_steps(host, plan, replan(parse(changed)))
+            if on_replanned:
+                on_replanned(host.name)
         except LgtmError:
             remote.run(host, "unlock")
             raise
     RUN.leases[host.name] = gevent.spawn(_renew, host, ctx_state.get().failed_hosts, who)
 
 
-def _refuse_other_steps(host: Host, plan: Plan, anew: Plan) -> None:
+def _refuse_other_steps(host: Host, plan: Plan, new: Plan) -> None:
     """Raise LgtmError for a plan whose steps are not those of the new one: somebody has agreed to the old ones."""
-    if differences := plan.differences(anew):
+    if differences := plan.differences(new):
         raise LgtmError(
             f"{host.name}: the host has changed since the plan was made, and so has what is to be done there; nothing "
             f"was written, run again:\n" + "\n".join(f"  {difference}" for difference in differences)

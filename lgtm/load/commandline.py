@@ -13,14 +13,14 @@ from lgtm.model.run import RUN, Options
 def remember() -> None:
     """Keep the options of this run; called by config.py, which runs where click's context is."""
     context = click.get_current_context(silent=True)
-    given = context.find_root().params if context else {}
-    if given:
-        operations = given.get("operations") or ("",)
+    params = context.find_root().params if context else {}
+    if params:
+        operations = params.get("operations") or ("",)
         RUN.options = Options(
-            inventory=str(given.get("inventory") or ""),
+            inventory=str(params.get("inventory") or ""),
             script=Path(str(operations[0])).name,
-            dry=bool(given.get("dry")),
-            diff=bool(given.get("diff")),
+            dry=bool(params.get("dry")),
+            diff=bool(params.get("diff")),
         )
 
 

@@ -43,7 +43,7 @@ def store(root: Path, settings: SiteSettings) -> Store:
     )
 
 
-def declared(site: Site) -> Declaration:
+def declaration_of(site: Site) -> Declaration:
     """What the site's current host is declared to be, made once per run. Raises Refusal like `declare`."""
     name = site.here.name
     if name not in RUN.declarations:
@@ -59,15 +59,15 @@ def declare(site: Site) -> Declaration:
     for service in site.here.services:
         settings[service], components[service], artifacts[service] = _service(site, service)
     _refuse_unused_mounts(site, components)
-    mine = [(service, tasks()[service], settings[service]) for service in settings]
+    tasks_here = [(service, tasks()[service], settings[service]) for service in settings]
     return Declaration(
         site=site,
         generation=generation.build(site.here.name, components.values(), artifacts),
         settings=settings,
-        checks=tuple((service, one) for service, task, its in mine for one in task.checks(its, site)),
-        drills=tuple((service, one) for service, task, its in mine for one in task.drills(its, site)),
-        made=tuple((service, one) for service, task, its in mine for one in task.made(its, site)),
-        plots=tuple(one for _, task, its in mine for one in task.plots(its, site)),
+        checks=tuple((service, one) for service, task, own in tasks_here for one in task.checks(own, site)),
+        drills=tuple((service, one) for service, task, own in tasks_here for one in task.drills(own, site)),
+        made=tuple((service, one) for service, task, own in tasks_here for one in task.made(own, site)),
+        plots=tuple(one for _, task, own in tasks_here for one in task.plots(own, site)),
     )
 
 
@@ -99,7 +99,7 @@ def adopted(declaration: Declaration, service: str, files: Mapping[str, bytes]) 
     return tasks()[service].adopted(declaration.settings[service], declaration.site, files)
 
 
-def marked(site: Site, results: list[Result], runs: Mapping[str, Mapping[str, Running]]) -> list[Result]:
+def mark_stand_ins(site: Site, results: list[Result], runs: Mapping[str, Mapping[str, Running]]) -> list[Result]:
     """The same results, with those marked that a stand-in answered: they prove our side of the wire only.
 
     `runs` says of the hosts that were read what runs there, by service; of others it is what is declared.
@@ -111,7 +111,7 @@ def marked(site: Site, results: list[Result], runs: Mapping[str, Mapping[str, Ru
         if node is None:
             return False
         if node.name not in hosts:
-            hosts[node.name] = as_declared(declared(site.at(node)).generation)
+            hosts[node.name] = as_declared(declaration_of(site.at(node)).generation)
         return service in hosts[node.name] and hosts[node.name][service].stand_in
 
     return [replace(result, stand_in=stands_in(result.check.url)) for result in results]

@@ -56,8 +56,8 @@ def site(inventory: Inventory, host: Host) -> Site:
 
     Raises Refusal for everything in inventory and group data that nothing would read or that is wrong.
     """
-    whole = _site(inventory)
-    return whole.at(next(node for node in whole.nodes if node.name == host.name))
+    everywhere = _site(inventory)
+    return everywhere.at(next(node for node in everywhere.nodes if node.name == host.name))
 
 
 def run_settings(host: Host) -> RunSettings:
@@ -101,9 +101,9 @@ def _node(root: Path, inventory: Inventory, host: Host) -> Node:
     if unknown:
         raise combined(unknown)
     settings = site_settings(host)
-    private = _secrets(root, settings.environment)
+    secret_values = _secrets(root, settings.environment)
     services = {
-        name: build(tasks()[name].settings, f"{name}_", host.name, data, private, settings.environment)
+        name: build(tasks()[name].settings, f"{name}_", host.name, data, secret_values, settings.environment)
         for name in services_of(host.name, service_groups(inventory, host, options().inventory))
     }
     return Node(host.name, settings, services)

@@ -57,12 +57,12 @@ def tasks() -> dict[str, Task]:
 @cache
 def _modules() -> dict[str, ModuleType]:
     package = import_module(OWN)
-    found = {name: import_module(f"{OWN}.{name}") for _, name, _ in iter_modules(package.__path__)}
+    modules = {name: import_module(f"{OWN}.{name}") for _, name, _ in iter_modules(package.__path__)}
     for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name in found:
-            raise Refusal(f"two task modules are called {entry.name}: {found[entry.name].__file__} and {entry.value}")
-        found[entry.name] = entry.load()
-    return found
+        if entry.name in modules:
+            raise Refusal(f"two task modules are called {entry.name}: {modules[entry.name].__file__} and {entry.value}")
+        modules[entry.name] = entry.load()
+    return modules
 
 
 def amendments() -> list[Callable[[Component, Site], Component]]:

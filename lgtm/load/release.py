@@ -31,10 +31,10 @@ def identity(root: Path) -> str:
 def uncommitted(root: Path) -> str:
     """What makes this working tree something that nobody can name; empty when it is a commit."""
     try:
-        done = subprocess.run(["git", "-C", root, "status", "--porcelain"], capture_output=True, text=True, check=False)
+        git = subprocess.run(["git", "-C", root, "status", "--porcelain"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return "git is not installed here"
-    if done.returncode:
-        return f"this is no git working tree ({done.stderr.strip().splitlines()[-1]})"
-    changed = [line[3:] for line in done.stdout.splitlines()]
+    if git.returncode:
+        return f"this is no git working tree ({git.stderr.strip().splitlines()[-1]})"
+    changed = [line[3:] for line in git.stdout.splitlines()]
     return f"not committed: {', '.join(changed[:5])}{' …' if len(changed) > 5 else ''}" if changed else ""

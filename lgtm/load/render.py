@@ -32,10 +32,10 @@ def render(module: str, template: str, **values: Any) -> str:
         text = _environment(module).get_template(template).render(**values)
     except TemplateError as error:
         raise Refusal(f"{where}: {error}") from None
-    found = LEFTOVER.search(text)
-    if found:
-        line = text.count("\n", 0, found.start()) + 1
-        raise Refusal(f"{where}: {found[0]!r} is left over in line {line} of the result")
+    leftover = LEFTOVER.search(text)
+    if leftover:
+        line = text.count("\n", 0, leftover.start()) + 1
+        raise Refusal(f"{where}: {leftover[0]!r} is left over in line {line} of the result")
     return text
 
 

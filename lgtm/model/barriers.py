@@ -41,7 +41,7 @@ def findings(
     ]
 
 
-def _finding(barrier: Barrier, old: str, new: str, wanted: bool) -> str:
+def _finding(barrier: Barrier, old: str, new: str, accepted: bool) -> str:
     """Why this step must not be taken, or nothing; `wanted`: somebody has said that there need be no way back."""
     step, say = f"{barrier.service} {old} → {new}: {barrier.reason}", f"say --data oneway={barrier.service}"
     before, after = number(old), number(new)
@@ -49,13 +49,13 @@ def _finding(barrier: Barrier, old: str, new: str, wanted: bool) -> str:
     writes = since <= before and not (barrier.until and before >= number(barrier.until))
     will_write = since <= after and not (barrier.until and after >= number(barrier.until))
     if barrier.saved:
-        return f"{step}; {say} if that is what you want" if after < before and not wanted else ""
+        return f"{step}; {say} if that is what you want" if after < before and not accepted else ""
     if barrier.through:
         jumps = before < number(barrier.through) and after >= since
         return f"{step}; deploy {barrier.through} first" if jumps else ""
     if writes and after < below:
         return f"{step}, so there is no way back; go forward, or restore a backup"
-    if before < below and will_write and not wanted:
+    if before < below and will_write and not accepted:
         return f"{step}, so there is no way back after it; {say} if that is what you want"
     return ""
 
@@ -72,12 +72,12 @@ def crossed(old: Mapping[str, str], new: Mapping[str, str], barriers: Iterable[B
 
 def set_aside(old: Mapping[str, str], new: Mapping[str, str], barriers: Iterable[Barrier]) -> list[str]:
     """What a step back has set aside, and how to get at it; a sentence each, to be said after it."""
-    found = []
+    sentences = []
     for barrier in barriers:
         before, after = old.get(barrier.service, ""), new.get(barrier.service, "")
         if barrier.saved and before and after and number(after) < number(before):
-            found.append(f"{barrier.service} {after} goes on with what it had; {barrier.aside.format(before)}")
-    return found
+            sentences.append(f"{barrier.service} {after} goes on with what it had; {barrier.aside.format(before)}")
+    return sentences
 
 
 def periods(old: Collection[str], new: Collection[str], today: str) -> list[str]:
@@ -92,6 +92,6 @@ def periods(old: Collection[str], new: Collection[str], today: str) -> list[str]
 
 def number(version: str) -> tuple[int, ...]:
     """`"v2.11.0+standin"` → (2, 11, 0); what follows the numbers does not count."""
-    found = re.match(r"v?(\d+(?:\.\d+)*)", version)
-    parts = [int(part) for part in found[1].split(".")] if found else []
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    parts = [int(part) for part in match[1].split(".")] if match else []
     return tuple((*parts, 0, 0, 0)[:3])

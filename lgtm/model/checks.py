@@ -150,10 +150,10 @@ def _answers_200(answer: Answer) -> str:
 
 def data_of(answer: Answer) -> Any:
     """The `data` of an answer of Prometheus' HTTP API, which Mimir speaks too. Raises Bad for an error."""
-    answered = answer.json()
-    if answer.status != 200 or answered.get("status") != "success":
-        raise Bad(f"HTTP {answer.status}: {answered.get('error', answer.body[:200])}")
-    return answered["data"]
+    reply = answer.json()
+    if answer.status != 200 or reply.get("status") != "success":
+        raise Bad(f"HTTP {answer.status}: {reply.get('error', answer.body[:200])}")
+    return reply["data"]
 
 
 def samples(answer: Answer, name: str, *labels: str) -> list[float]:
@@ -172,10 +172,10 @@ def samples(answer: Answer, name: str, *labels: str) -> list[float]:
 
 def metric(answer: Answer, name: str, *labels: str) -> float:
     """A metric summed over those series. Raises Bad when there is none."""
-    found = samples(answer, name, *labels)
-    if not found:
+    values = samples(answer, name, *labels)
+    if not values:
         raise Bad(f"HTTP {answer.status}, {' '.join((name, *labels))} is not among the metrics")
-    return sum(found)
+    return sum(values)
 
 
 def reloaded(answer: Answer, name: str, file: str) -> str:
@@ -187,10 +187,10 @@ def reloaded(answer: Answer, name: str, file: str) -> str:
 
 def rules_loaded(answer: Answer, names: set[str]) -> str:
     """The rules of that name are loaded and can be evaluated, says the rules API. Raises Bad otherwise."""
-    found = [rule for group in data_of(answer)["groups"] for rule in group["rules"]]
-    if missing := names - {rule["name"] for rule in found}:
+    rules = [rule for group in data_of(answer)["groups"] for rule in group["rules"]]
+    if missing := names - {rule["name"] for rule in rules}:
         raise Bad(f"not loaded: {', '.join(sorted(missing))}")
-    failing = [rule for rule in found if rule["health"] != "ok"]
+    failing = [rule for rule in rules if rule["health"] != "ok"]
     if failing:
         raise Bad("; ".join(f"{rule['name']}: {rule.get('lastError') or rule['health']}" for rule in failing))
-    return f"{len(found)} rules"
+    return f"{len(rules)} rules"

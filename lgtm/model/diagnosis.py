@@ -35,8 +35,8 @@ class Finding:
 def diagnose(problem: Problem, results: Iterable[Result]) -> Finding:
     """Look at the results of all hosts in the problem's order."""
     ranked = [(rank, result) for result in results if (rank := _rank(problem, result)) is not None]
-    ill = [result for _, result in sorted((one for one in ranked if not one[1].ok), key=lambda one: one[0])]
-    return Finding(problem, ill[0] if ill else None, tuple(ill[1:]), len(ranked))
+    failing = [result for _, result in sorted((one for one in ranked if not one[1].ok), key=lambda one: one[0])]
+    return Finding(problem, failing[0] if failing else None, tuple(failing[1:]), len(ranked))
 
 
 def _rank(problem: Problem, result: Result) -> int | None:

@@ -36,21 +36,23 @@ class History:
     used: int = 0  # bytes below /opt/lgtm
     free: int = 0  # bytes, where that lies
 
-    def target(self, wanted: str) -> Kept:
+    def target(self, id: str) -> Kept:
         """The generation to go back to: the one that is asked for, or the last good one. Raises Refusal for none."""
         if self.pending:
             raise Refusal("a switch is under way; it commits or goes back by itself, look again in a minute")
-        if wanted and wanted not in self.kept:
-            raise Refusal(f"to={wanted} is no generation of this host; it has {', '.join(sorted(self.kept)) or 'none'}")
-        good = [id for id in self.good if id != self.current and id in self.kept]
-        if not wanted and not good:
+        if id and id not in self.kept:
+            raise Refusal(f"to={id} is no generation of this host; it has {', '.join(sorted(self.kept)) or 'none'}")
+        good = [one for one in self.good if one != self.current and one in self.kept]
+        if not id and not good:
             raise Refusal("there is no good generation before this one; --data list=true shows what there is")
-        found = self.kept[wanted or good[-1]]
-        if lost := sorted(found.artifacts - self.artifacts):
-            raise Refusal(f"{found.id} needs {', '.join(lost)}, which is gone or damaged; deploy what it was made from")
-        return found
+        target = self.kept[id or good[-1]]
+        if lost := sorted(target.artifacts - self.artifacts):
+            raise Refusal(
+                f"{target.id} needs {', '.join(lost)}, which is gone or damaged; deploy what it was made from"
+            )
+        return target
 
-    def told(self, id: str) -> tuple[str, str]:
+    def outcome(self, id: str) -> tuple[str, str]:
         """Who brought a generation about, and what came of it."""
         entries = [one for one in self.log if id in (one.get("to"), one.get("from"))]
         made = [one for one in entries if id == one["from" if one["action"] == "revert" else "to"]]

@@ -35,7 +35,7 @@ class SecretState:
 
 
 @dataclass(frozen=True)
-class Wrong:
+class Misowned:
     """What lies below a volume with a wrong owner or mode: how many, and the first of them."""
 
     many: int
@@ -45,7 +45,7 @@ class Wrong:
 
 
 @dataclass(frozen=True)
-class Room:
+class Filesystem:
     """The file system that a volume lies on, or would: where it is mounted, and what is free on it."""
 
     target: str
@@ -55,7 +55,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Use:
+class Usage:
     """What a service takes: bytes of memory, of at most so many (None: not known, not limited); times in seconds."""
 
     restarts: int  # by systemd, since somebody last started it
@@ -71,30 +71,32 @@ class HostState:
     arch: str = "amd64"
     os: str = ""
     now: int = 0  # seconds since the epoch, by the host's own clock
-    lacks: frozenset[str] = frozenset()  # tools that every host must have
+    missing_tools: frozenset[str] = frozenset()  # tools that every host must have
     current: str | None = None  # generation
-    planted: Mapping[str, str] = field(default_factory=dict)  # path → type of what is there in the place of a link
+    blocked_links: Mapping[str, str] = field(
+        default_factory=dict
+    )  # path → type of what is there in the place of a link
     pending: str = ""  # a switch under way
     sums: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # generation → path → sha256
-    odd: Mapping[str, frozenset[str]] = field(default_factory=dict)  # generation → paths of wrong type or mode
+    irregular: Mapping[str, frozenset[str]] = field(default_factory=dict)  # generation → paths of wrong type or mode
     support: Mapping[str, str] = field(default_factory=dict)  # path → sha256
     links: Mapping[str, str] = field(default_factory=dict)  # path → target
     artifacts: frozenset[str] = frozenset()  # intact ones, by directory
     users: frozenset[str] = frozenset()
     volumes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
-    wrong: Mapping[str, Wrong] = field(default_factory=dict)  # volume → what is wrong below it
-    closed: Mapping[str, str] = field(
-        default_factory=dict
-    )  # directory above volumes or binaries → mode that bars users
-    rooms: Mapping[str, Room] = field(default_factory=dict)  # volume → where it lies
+    misowned: Mapping[str, Misowned] = field(default_factory=dict)  # volume → what is wrong below it
+    impassable: Mapping[str, str] = field(default_factory=dict)  # directory above volumes or artifacts → its mode
+    filesystems: Mapping[str, Filesystem] = field(default_factory=dict)  # volume → where it lies
     used: Mapping[str, int] = field(default_factory=dict)  # volume → bytes
     memory: tuple[int, int] | None = None  # bytes in all, and available
     uptime: float = 0  # seconds
-    uses: Mapping[str, Use] = field(default_factory=dict)  # service → what its process takes
+    usage: Mapping[str, Usage] = field(default_factory=dict)  # service → what its process takes
     unmounted: frozenset[str] = frozenset()  # of the mount points that were asked about
     secrets: Mapping[str, SecretState] = field(default_factory=dict)  # service/name → state
-    named: frozenset[str] = frozenset()  # service/name of every secret that some generation of the host names
-    runs: Mapping[str, str] = field(default_factory=dict)  # service → version, of the generation in force
+    referenced_secrets: frozenset[str] = (
+        frozenset()
+    )  # service/name of every secret that some generation of the host names
+    versions: Mapping[str, str] = field(default_factory=dict)  # service → version, of the generation in force
     processes: Mapping[str, Process] = field(default_factory=dict)  # service → process
     started: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → path → sha256
     loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -117,19 +119,19 @@ def parse(text: str) -> HostState:
         raise LgtmError(f"the host's state could not be read; it said: {text[:300]!r}")
     distribution, release, machine = rows["os"][0]
     current = rows["current"][0][0]
-    rooms = {path: _room(*rest) for path, *rest in rows.get("room", [])}
+    filesystems = {path: _filesystem(*rest) for path, *rest in rows.get("room", [])}
     access = {path: mode for path, mode in rows.get("access", [])}
     units, executes = rows.get("unit", []), {folder: exe for folder, exe in rows.get("executes", [])}
     return HostState(
         arch=ARCHITECTURES.get(machine, machine),
         os=f"{distribution} {release}",
         now=int(rows["now"][0][0]),
-        lacks=frozenset(row[0] for row in rows.get("lacks", [])),
+        missing_tools=frozenset(row[0] for row in rows.get("lacks", [])),
         current=None if current == "-" else current,
-        planted={path: kind for path, kind in rows.get("planted", [])},
+        blocked_links={path: kind for path, kind in rows.get("planted", [])},
         pending=rows.get("pending", [[""]])[0][0],
         sums=_nested(rows.get("sum", []), value=1),
-        odd=_odd(rows),
+        irregular=_irregular(rows),
         support={
             path: sha if access.get(path) in ("644:root", "755:root") else access.get(path, "gone")
             for path, sha in rows.get("support", [])
@@ -138,20 +140,20 @@ def parse(text: str) -> HostState:
         artifacts=frozenset(row[0] for row in rows.get("artifact", [])),
         users=frozenset(row[0] for row in rows.get("user", [])),
         volumes={path: (owner, mode, kind) for path, owner, mode, kind in rows.get("volume", [])},
-        wrong={
-            volume: Wrong(int(many), owner, mode, "\t".join(path))
+        misowned={
+            volume: Misowned(int(many), owner, mode, "\t".join(path))
             for volume, owner, mode, *path, many in rows.get("wrong", [])
         },
-        closed={path: mode for path, mode in rows.get("closed", [])},
-        rooms={volume: rooms[path] for volume, path in rows.get("lies", []) if path in rooms},
+        impassable={path: mode for path, mode in rows.get("closed", [])},
+        filesystems={volume: filesystems[path] for volume, path in rows.get("lies", []) if path in filesystems},
         used={volume: int(many) for volume, many in rows.get("used", [])},
         memory=_memory(rows),
         uptime=float(rows["memory"][0][2]) if "memory" in rows else 0,
-        uses={service: _use(*rest) for service, *rest in rows.get("use", [])},
+        usage={service: _usage(*rest) for service, *rest in rows.get("use", [])},
         unmounted=frozenset(row[0] for row in rows.get("unmounted", [])),
         secrets={row[0]: SecretState(row[1], row[2], row[3] == "fresh") for row in rows.get("secret", [])},
-        named=frozenset(row[0] for row in rows.get("named", [])),
-        runs={service: version for service, version in rows.get("runs", [])},
+        referenced_secrets=frozenset(row[0] for row in rows.get("named", [])),
+        versions={service: version for service, version in rows.get("runs", [])},
         processes={service: Process(state, executes.get(f"/proc/{pid}", "")) for service, state, pid in units},
         started=_nested(rows.get("started", []), value=1),
         loaded=_nested(rows.get("loaded", []), value=1),
@@ -167,8 +169,8 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(stable.encode()).hexdigest()
 
 
-def _room(target: str, free: str, mode: str, inodes: str) -> Room:
-    return Room(target, int(free), mode == "ro", int(inodes) if inodes.isdigit() else None)
+def _filesystem(target: str, free: str, mode: str, inodes: str) -> Filesystem:
+    return Filesystem(target, int(free), mode == "ro", int(inodes) if inodes.isdigit() else None)
 
 
 def _memory(rows: Mapping[str, list[list[str]]]) -> tuple[int, int] | None:
@@ -176,29 +178,29 @@ def _memory(rows: Mapping[str, list[list[str]]]) -> tuple[int, int] | None:
     return (int(total) * 1024, int(available) * 1024) if total and available else None
 
 
-def _use(restarts: str, memory: str, most: str, since: str) -> Use:
+def _usage(restarts: str, memory: str, most: str, since: str) -> Usage:
     """systemd says `infinity` or `[not set]` where there is no number."""
     current, limit = (int(text) if text.isdigit() else None for text in (memory, most))
-    return Use(int(restarts or 0), current, limit, int(since or 0) / 1e6)
+    return Usage(int(restarts or 0), current, limit, int(since or 0) / 1e6)
 
 
 def _nested(rows: Iterable[list[str]], value: int) -> dict[str, dict[str, str]]:
     """Rows of (outer key, value, inner key) as a map of maps."""
-    found: dict[str, dict[str, str]] = {}
+    nested: dict[str, dict[str, str]] = {}
     for outer, content, inner in rows:
-        found.setdefault(outer, {})[inner] = content
-    return found
+        nested.setdefault(outer, {})[inner] = content
+    return nested
 
 
-def _odd(rows: Mapping[str, list[list[str]]]) -> dict[str, frozenset[str]]:
+def _irregular(rows: Mapping[str, list[list[str]]]) -> dict[str, frozenset[str]]:
     """What lies in a generation but is no plain file of root's with mode 644, or no directory with mode 755."""
-    found: dict[str, set[str]] = {}
+    irregular: dict[str, set[str]] = {}
     for generation, _, _, _, path in rows.get("file", []):
-        found.setdefault(generation, set()).add(path)
+        irregular.setdefault(generation, set()).add(path)
     for generation, mode, owner, path in rows.get("mode", []):
         if (mode, owner) != ("644", "0:0"):
-            found.setdefault(generation, set()).add(path)
-    return {generation: frozenset(paths) for generation, paths in found.items()}
+            irregular.setdefault(generation, set()).add(path)
+    return {generation: frozenset(paths) for generation, paths in irregular.items()}
 
 
 def process_name(listener: str) -> str:

@@ -27,7 +27,7 @@ class Made:
     user: str = ""
     secret: str = ""
 
-    def kept(self, before: Names) -> Check:
+    def presence_check(self, before: Names) -> Check:
         """The check that all that was there before a change is there after it."""
         return Check(
             id=self.id, title=f"The {self.title} that people had are there", url=self.url,
@@ -57,13 +57,13 @@ class Adopted:
     made: Mapping[str, Names] = field(default_factory=dict)
 
 
-def counted(kinds: list[tuple[str, Made]], answers: list[Answer]) -> tuple[list[tuple[str, Check]], list[str]]:
+def presence_checks(kinds: list[tuple[str, Made]], answers: list[Answer]) -> tuple[list[tuple[str, Check]], list[str]]:
     """(service, check) of all kinds that could be listed, to be asked after the change; and why others could not."""
-    found: list[tuple[str, Check]] = []
+    checks: list[tuple[str, Check]] = []
     unknown = []
     for (service, made), answer in zip(kinds, answers, strict=True):
         try:
-            found.append((service, made.kept(made.names(answer))))
+            checks.append((service, made.presence_check(made.names(answer))))
         except (Bad, KeyError, TypeError, ValueError) as finding:
             unknown.append(f"{service}: its {made.title} could not be listed before the change ({finding})")
-    return found, unknown
+    return checks, unknown

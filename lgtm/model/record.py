@@ -28,16 +28,16 @@ class HostRecord:
     now: int = 0  # by the host's own clock
     history: list[Any] = field(default_factory=list)
 
-    def declared(self, generation: Generation) -> None:
+    def set_generation(self, generation: Generation) -> None:
         self.generation = generation.id
         self.versions = generation.versions
         self.stand_ins = sorted({one.name for one in generation.artifacts.values() if one.stand_in})
 
-    def runs(self, found: Mapping[str, Running]) -> None:
+    def set_running(self, running: Mapping[str, Running]) -> None:
         """Stand-ins are those that run (service → what its process executes), and not those that are declared."""
-        self.stand_ins = sorted(service for service, one in found.items() if one.stand_in)
+        self.stand_ins = sorted(service for service, one in running.items() if one.stand_in)
 
-    def checked(self, results: Iterable[Result]) -> None:
+    def add_checks(self, results: Iterable[Result]) -> None:
         self.checks += [
             {
                 "id": one.check.id, "title": one.check.title, "service": one.service, "verdict": one.verdict,

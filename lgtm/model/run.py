@@ -51,7 +51,7 @@ class Run:
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))  # makes digests of secrets useless to others
     record: Record = field(default_factory=Record)
     declarations: dict[str, Declaration] = field(default_factory=dict)
-    runs: dict[str, Mapping[str, Running]] = field(default_factory=dict)  # of the hosts that were read
+    running: dict[str, Mapping[str, Running]] = field(default_factory=dict)  # of the hosts that were read
     results: dict[str, list[Result]] = field(default_factory=dict)  # of the hosts that were asked
     switches: list[Switch] = field(default_factory=list)  # of all hosts, whose windows are the same
     leases: dict[str, Lease] = field(default_factory=dict)

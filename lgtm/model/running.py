@@ -27,16 +27,18 @@ class Running:
         return self.declared.stand_in if self.as_declared else STANDIN in self.directory
 
 
-def running(wanted: Generation, found: HostState) -> dict[str, Running]:
+def running(generation: Generation, state: HostState) -> dict[str, Running]:
     """service → what its process executes; services without a process, or with a foreign one, are left out."""
     executed = {
         service: process.exe.removeprefix(f"{ARTIFACTS}/").partition("/")[0]
-        for service, process in found.processes.items()
+        for service, process in state.processes.items()
         if process.exe.startswith(f"{ARTIFACTS}/")
     }
-    return {name: Running(executed[name], declared) for name, declared in wanted.artifacts.items() if name in executed}
+    return {
+        name: Running(executed[name], declared) for name, declared in generation.artifacts.items() if name in executed
+    }
 
 
-def as_declared(wanted: Generation) -> dict[str, Running]:
+def as_declared(generation: Generation) -> dict[str, Running]:
     """The same of a host that is not read: what is declared for it is taken for what runs."""
-    return {name: Running(artifact.directory, artifact) for name, artifact in wanted.artifacts.items()}
+    return {name: Running(artifact.directory, artifact) for name, artifact in generation.artifacts.items()}

@@ -15,24 +15,24 @@ from lgtm.model.site import Site
 class View:
     """A host beside its declaration. `now` is the controller's clock, in seconds since the epoch."""
 
-    declared: Declaration
-    found: HostState
+    declaration: Declaration
+    state: HostState
     now: int
     removable: Collection[str] = ()  # services that somebody has asked to be removed
 
     @property
     def site(self) -> Site:
-        return self.declared.site
+        return self.declaration.site
 
     @property
-    def wanted(self) -> Generation:
-        return self.declared.generation
+    def generation(self) -> Generation:
+        return self.declaration.generation
 
     @property
     def host(self) -> str:
-        return self.declared.host
+        return self.declaration.host
 
     @property
     def running(self) -> set[str]:
         """The services whose process is there."""
-        return {service for service, process in self.found.processes.items() if process.active}
+        return {service for service, process in self.state.processes.items() if process.active}

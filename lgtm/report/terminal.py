@@ -68,7 +68,7 @@ def generations(host: str, history: History) -> None:
     _say(f"[{click.style(host, bold=True)}] {len(history.kept)} generations, {history.used / 2**20:.0f} MiB "
          f"in /opt/lgtm, {history.free / 2**20:.0f} MiB free")  # fmt: skip
     for one in sorted(history.kept.values(), key=lambda one: -one.made):
-        who, came = history.told(one.id)
+        who, came = history.outcome(one.id)
         colour = {"in force": "green", "good": None}.get(came, "yellow")
         versions = ", ".join(f"{service} {version}" for service, version in sorted(one.versions.items()))
         _say(f"  {click.style(f'{one.id}  {_age(history, one):>9}  {came}', fg=colour)}  by {who}")

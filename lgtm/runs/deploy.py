@@ -25,15 +25,15 @@ def deploy(host: Host) -> None:
     """Bring one host to what is declared."""
     site, run = start.begin(host)
     start.unlock(host, run)
-    view = comparison.viewed(host, site, run.removable)
-    anew = partial(comparison.deployable, view, run.accepted_oneway)
-    plan = anew(view.found)
+    view = comparison.read_view(host, site, run.removable)
+    replan = partial(comparison.deploy_plan, view, run.accepted_oneway)
+    plan = replan(view.state)
     terminal.plan(plan)
     if options().diff:
         _show_files(host, plan)
     if plan.empty:
         return
-    asked = Gate(view.declared, people.kinds(view, plan), people.adopted(view, host, plan))
+    asked = Gate(view.declaration, people.kinds(view, plan), people.adopted(view, host, plan))
     if options().dry:
         RUN.ends_with(Exit.PENDING)
         return
@@ -42,12 +42,12 @@ def deploy(host: Host) -> None:
     network_preflight.require(host, view, plan)
     who = start.who(run)
     _fetch(view, plan)
-    switching.lock(who=who, plan=plan, anew=anew, planned_anew=terminal.planned_anew, name="Lock")
+    switching.lock(who=who, plan=plan, replan=replan, on_replanned=terminal.planned_anew, name="Lock")
     _enqueue(view, plan, asked)
     if plan.activates:
         _switch(view, plan, asked, f"{who} promote=force" if forced else who)
     switching.commit(activated=plan.activates, keep=site.here.settings.generations_kept, name="Commit")
-    if notes := barriers.set_aside(view.found.runs, view.wanted.versions, plugins.barriers()):
+    if notes := barriers.set_aside(view.state.versions, view.generation.versions, plugins.barriers()):
         plugins.operation("rollback", "set_aside")(notes=notes, name="Set aside")
 
 

@@ -25,8 +25,8 @@ def diagnose(host: Host) -> None:
     """Ask one host; with the last one, say the cause of each problem. A cause that is found fails the run."""
     site, run = start.begin(host)
     problems = _problems(run.problem)
-    asked = verify.asked(host, site, run.patience, drills=run.mail)
-    RUN.results[host.name] = asked[1] if asked else []  # none: nothing is deployed there
+    checked = verify.run_checks(host, site, run.patience, drills=run.mail)
+    RUN.results[host.name] = checked[1] if checked else []  # none: nothing is deployed there
     hosts = list(ctx_state.get().inventory.get_active_hosts())
     if len(RUN.results) < len(hosts) or not any(RUN.results.values()):
         return
@@ -40,21 +40,21 @@ def diagnose(host: Host) -> None:
             RUN.ends_with(Exit.FAILED)
 
 
-def _problems(wanted: str) -> list[Problem]:
+def _problems(id: str) -> list[Problem]:
     known = {problem.id: problem for problem in plugins.problems()}
-    if wanted and wanted not in known:
-        raise Refusal(f"problem={wanted} is not known; there are {', '.join(known)}")
-    return [known[wanted]] if wanted else list(known.values())
+    if id and id not in known:
+        raise Refusal(f"problem={id} is not known; there are {', '.join(known)}")
+    return [known[id]] if id else list(known.values())
 
 
 def _journals(site: Site, hosts: Sequence[Host], finding: Finding) -> list[str]:
     """What the service that is to blame says of its failure, or all that might be: the evidence, the cause first."""
-    cause, found = finding.cause, []
+    cause, lines = finding.cause, []
     for host in hosts:
         services = [cause.service] if cause else finding.problem.services
         carried = [one for one in services if host.name in {node.name for node in site.carrying(one)}]
-        asked = carried if cause is None or cause.host == host.name else []
-        answers = asking.put(host, [asking.Question(f"why://{one}") for one in asked])
-        for service, answer in zip(asked, answers, strict=True):
-            found += [f"{host.name}, {service}: {line}" for line in answer.body.splitlines()[:LINES]]
-    return found
+        services_here = carried if cause is None or cause.host == host.name else []
+        answers = asking.query(host, [asking.Question(f"why://{one}") for one in services_here])
+        for service, answer in zip(services_here, answers, strict=True):
+            lines += [f"{host.name}, {service}: {line}" for line in answer.body.splitlines()[:LINES]]
+    return lines

@@ -15,12 +15,12 @@ from lgtm.runs import start
 def drift(host: Host) -> None:
     """Compare one host with its declaration; a difference ends the run with exit code 2."""
     site, run = start.begin(host)
-    view = comparison.viewed(host, site, run.removable)
-    if comparison.absent(view, Exit.PENDING):
+    view = comparison.read_view(host, site, run.removable)
+    if comparison.nothing_deployed(view, Exit.PENDING):
         return
-    plan = comparison.planned(view)
+    plan = comparison.make_plan(view)
     since = int(remote.run(host, "drift", ["0" if plan.empty else "1"]))
     terminal.plan(plan)
     if not plan.empty:
-        terminal.since(host.name, since, view.found.now)
+        terminal.since(host.name, since, view.state.now)
         RUN.ends_with(Exit.PENDING)

@@ -14,9 +14,9 @@ from lgtm.runs import start
 def preflight(host: Host) -> None:
     """Ask it of one host, and show it; whatever would refuse a deploy refuses here."""
     site, run = start.begin(host)
-    view = comparison.viewed(host, site, run.removable)
-    results = network_preflight.results(host, view, comparison.planned(view))
-    RUN.record.host(host.name).checked(results)
+    view = comparison.read_view(host, site, run.removable)
+    results = network_preflight.results(host, view, comparison.make_plan(view))
+    RUN.record.host(host.name).add_checks(results)
     terminal.checks(results)
     if steps := comparison.refused_steps(view, run.accepted_oneway):
         raise combined(steps)

@@ -19,17 +19,17 @@ from lgtm.runs import start
 def repair(host: Host) -> None:
     """Repair one host."""
     site, run = start.begin(host)
-    view = comparison.viewed(host, site, run.removable)
-    if comparison.absent(view, Exit.FAILED):
+    view = comparison.read_view(host, site, run.removable)
+    if comparison.nothing_deployed(view, Exit.FAILED):
         return
-    anew = partial(comparison.repairable, view)
-    plan = anew(view.found)
+    replan = partial(comparison.repair_plan, view)
+    plan = replan(view.state)
     terminal.plan(plan, "owners and modes are as they should be")
     if plan.empty:
         return
     if options().dry:
         RUN.ends_with(Exit.PENDING)
         return
-    switching.lock(who=start.who(run), plan=plan, anew=anew, planned_anew=terminal.planned_anew, name="Lock")
+    switching.lock(who=start.who(run), plan=plan, replan=replan, on_replanned=terminal.planned_anew, name="Lock")
     plugins.operation("volumes", "repair")(plan=plan, name="Owners and modes")
     switching.commit(activated=False, keep=0, name="Done")

@@ -22,35 +22,35 @@ HOUR = 3600  # seconds that a plot looks back
 def verify(host: Host) -> None:
     """Ask every check of one host and show the results; a failed one fails the run."""
     site, run = start.begin(host)
-    asked = checklist.asked(host, site, run.patience, drills=run.mail)
-    if asked is None:
+    checked = checklist.run_checks(host, site, run.patience, drills=run.mail)
+    if checked is None:
         return
-    view, results = asked
+    view, results = checked
     healthy = not any(result.verdict == "failed" for result in results)
     if not healthy:
         RUN.ends_with(Exit.FAILED)
-    _prove(host, [release.identity(site.root), view.wanted.id, "well" if healthy else "unwell"])
+    _prove(host, [release.identity(site.root), view.generation.id, "well" if healthy else "unwell"])
     if run.html:
-        _look_back(host, view.declared)
-    stopped = service_checks.stopped(view)
+        _look_back(host, view.declaration)
+    stopped = service_checks.all_stopped(view)
     if stopped:
-        comparison.instead(host.name, stopped)
+        comparison.report_instead(host.name, stopped)
     terminal.checks([result for result in results if not stopped or result.service == "host"])
-    terminal.provenance(RUN.runs[host.name].values(), checklist.unread_peers(site, results))
+    terminal.provenance(RUN.running[host.name].values(), checklist.unread_peers(site, results))
 
 
 def _prove(host: Host, verdict: list[str]) -> None:
     """Keep the verdict on the host: since when this release has been healthy there."""
-    kept = RUN.record.host(host.name)
+    record = RUN.record.host(host.name)
     now, since = remote.run(host, "prove", verdict).split()
-    kept.now, kept.well_since = int(now), None if since == "-" else int(since)
+    record.now, record.well_since = int(now), None if since == "-" else int(since)
 
 
 def _look_back(host: Host, declared: Declaration) -> None:
     """The plots of the last hour, and what was done on the host."""
     end = int(time.time())
     span = f"&start={end - HOUR}&end={end}&step=60"
-    answers = asking.put(host, [asking.Question(plot.url + span) for plot in declared.plots])
+    answers = asking.query(host, [asking.Question(plot.url + span) for plot in declared.plots])
     for plot, answer in zip(declared.plots, answers, strict=True):
         values = plot.values(answer)
         top = max((value for _, value in values), default=0.0)

@@ -13,7 +13,7 @@ from sites import component, make_site, parsed
 
 from lgtm.load.plugins import tasks
 from lgtm.model.checks import Answer, Bad, judge
-from lgtm.model.made import Adopted, Made, counted
+from lgtm.model.made import Adopted, Made, presence_checks
 
 FULL = {"one": ("grafana", "prometheus", "mimir", "loki", "tempo")}
 KEPT = "grafana.kept_"
@@ -235,7 +235,7 @@ def test_a_source_that_somebody_made_under_our_name_is_refused_before_anything_i
 def test_fewer_than_before_is_a_failure_that_names_what_is_gone() -> None:
     made = kinds()[f"{KEPT}dashboards"]
     before = answer([{"uid": uid, "title": uid.upper()} for uid in "abcde"])
-    [(_, check)], unknown = counted([("grafana", made)], [before])
+    [(_, check)], unknown = presence_checks([("grafana", made)], [before])
     assert unknown == []
     assert judge("h", "grafana", check, before).found == "all 5"
     lost = judge("h", "grafana", check, answer([{"uid": "a", "title": "A"}, {"uid": "new", "title": "N"}]))
@@ -245,7 +245,7 @@ def test_fewer_than_before_is_a_failure_that_names_what_is_gone() -> None:
 
 @pytest.mark.parametrize("said", [Answer(401, '{"message": "Invalid username or password"}'), Answer(0, "curl: (7)")])
 def test_what_cannot_be_listed_is_said(said: Answer) -> None:
-    checks, [why] = counted([("grafana", kinds()[f"{KEPT}users"])], [said])
+    checks, [why] = presence_checks([("grafana", kinds()[f"{KEPT}users"])], [said])
     assert checks == [] and why.startswith("grafana: its users could not be listed before the change (")
     with pytest.raises(Bad):
         kinds()[f"{KEPT}users"].names(said)

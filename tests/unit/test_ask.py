@@ -31,7 +31,7 @@ def answers(host: Private, *questions: str) -> list[tuple[int, str]]:
     assert ran.returncode == 0, ran.stderr
     assert len(ran.stdout.splitlines()) == 1 and ran.stdout.endswith("\n")  # how it ended is the line after it
     many = sum(not one.startswith(".") for one in questions)
-    return [(one.status, one.body) for one in asking.answers(ran.stdout, many)]
+    return [(one.status, one.body) for one in asking.parse_answers(ran.stdout, many)]
 
 
 def encoded(text: str) -> str:
@@ -226,7 +226,7 @@ def test_a_curl_that_is_killed_is_no_answer(host: Private) -> None:
     (tools / "curl").chmod(0o755)
     script = f"PATH=/opt/tools:$PATH\n{(LGTM / 'host' / 'scripts' / 'ask.sh').read_text()}"
     ran = host.sh(script, "ask", stdin="- - - - http://127.0.0.1:1/\n- - - - dns://127.0.0.1\n")
-    curls, others = asking.answers(ran.stdout, 2)
+    curls, others = asking.parse_answers(ran.stdout, 2)
     assert (curls.status, curls.body) == (0, "curl ended before it could say anything") and others.status == 200
 
 
@@ -252,5 +252,5 @@ def test_a_service_is_asked_why_it_failed(host: Private, library: str, said: str
     assert host.sh(PLAYED + library).returncode == 0
     script = (LGTM / "host" / "scripts" / "ask.sh").read_text()
     ran = host.sh(f"PATH=/run/bin:$PATH\n{script}", "ask", stdin="- - - - why://alpha\n")
-    [answer] = asking.answers(ran.stdout, 1)
+    [answer] = asking.parse_answers(ran.stdout, 1)
     assert answer.status == 200 and answer.body.endswith(said), answer

@@ -55,7 +55,7 @@ def test_the_same_declaration_is_the_same_generation(monkeypatch: pytest.MonkeyP
 def test_a_host_is_declared_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     store = use(Store(), monkeypatch)
     site = make_site(SPLIT)
-    declared = [declaration.declared(site.at(node)) for _ in range(3) for node in site.nodes]
+    declared = [declaration.declaration_of(site.at(node)) for _ in range(3) for node in site.nodes]
     assert len({id(one) for one in declared}) == len(site.nodes)
     assert len(store.asked) == sum(len(node.services) for node in site.nodes)
 
@@ -87,7 +87,7 @@ def test_an_answer_of_a_stand_in_is_marked_wherever_it_runs(monkeypatch: pytest.
     site = make_site(SPLIT)
     urls = ("http://192.0.2.12:9009/ready", "http://127.0.0.1:9090/-/ready", "http://192.0.2.99/")
     results = [Result("front", "any", ready("any", url), True, "200") for url in urls]
-    assert [one.stand_in for one in declaration.marked(site, results, {})] == [True, False, False]
+    assert [one.stand_in for one in declaration.mark_stand_ins(site, results, {})] == [True, False, False]
 
 
 def test_what_answers_is_judged_and_not_what_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,9 +98,9 @@ def test_what_answers_is_judged_and_not_what_is_declared(monkeypatch: pytest.Mon
     declared = declaration.declare(site.at(back)).generation.artifacts["mimir"]
     results = [Result("front", "any", ready("any", "http://192.0.2.12:9009/ready"), True, "200")]
     runs = {"mimir": Running("mimir-2.11.0+standin-0123456789ab", declared)}
-    assert [one.stand_in for one in declaration.marked(site, results, {back.name: runs})] == [True]
-    assert [one.stand_in for one in declaration.marked(site, results, {back.name: {}})] == [False]
-    assert [one.stand_in for one in declaration.marked(site, results, {})] == [False]
+    assert [one.stand_in for one in declaration.mark_stand_ins(site, results, {back.name: runs})] == [True]
+    assert [one.stand_in for one in declaration.mark_stand_ins(site, results, {back.name: {}})] == [False]
+    assert [one.stand_in for one in declaration.mark_stand_ins(site, results, {})] == [False]
 
 
 def test_checks_follow_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,10 +81,10 @@ def test_while_a_switch_is_under_way_nobody_goes_back() -> None:
 
 
 def test_of_each_is_told_who_made_it_and_what_came_of_it(history: History) -> None:
-    assert history.told("g3") == ('bert@two a "fix"', "in force")
-    assert history.told("g2") == ("anna@one", "good")
-    assert history.told("g4") == ("carl@three", "left: activation failed")
-    assert history.told("g9") == ("?", "never in force")
+    assert history.outcome("g3") == ('bert@two a "fix"', "in force")
+    assert history.outcome("g2") == ("anna@one", "good")
+    assert history.outcome("g4") == ("carl@three", "left: activation failed")
+    assert history.outcome("g9") == ("?", "never in force")
 
 
 def test_output_of_something_else_is_refused() -> None:

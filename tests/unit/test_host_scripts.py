@@ -400,18 +400,18 @@ def test_a_directory_above_that_keeps_services_out_is_seen_and_opened_no_further
     assert host.run("prepare", "lgtm-alpha", "--", "--", "lgtm-alpha:0750:/opt/data/deep/alpha", "--").returncode == 0
     look = ("read", "g0", "lgtm-alpha:/opt/data/deep/alpha", "lgtm-alpha:/opt/none/beta", "lgtm-alpha:/opt/link/gamma")
     host.sh("mkdir -p /opt/far/gamma && ln -s /opt/far /opt/link && mkdir /opt/none")
-    assert not parse(host.run(*look, stdin=NONCE).stdout).closed  # a volume's own 0750 is none
+    assert not parse(host.run(*look, stdin=NONCE).stdout).impassable  # a volume's own 0750 is none
     host.sh("chmod 700 /opt/data /opt/far /opt/lgtm/artifacts && chmod 750 /opt/none /opt/data/deep")
     closed = {"/opt/data": "700", "/opt/data/deep": "750", "/opt/none": "750", "/opt/far": "700",
               "/opt/lgtm/artifacts": "700"}  # fmt: skip
-    assert parse(host.run(*look, stdin=NONCE).stdout).closed == closed
+    assert parse(host.run(*look, stdin=NONCE).stdout).impassable == closed
     assert host.run("prepare", "--", *closed, "--", "--").returncode == 0
-    assert not parse(host.run(*look, stdin=NONCE).stdout).closed
+    assert not parse(host.run(*look, stdin=NONCE).stdout).impassable
     host.sh(
         "ln -s /opt/far /opt/linked && mkdir '/opt/my disk' && ln -s '/opt/my disk' /opt/spaced && chmod 700 /opt/far"
     )
     behind = ("read", "g0", "lgtm-alpha:/opt/linked/not/yet", "lgtm-alpha:/opt/spaced/alpha")
-    assert parse(host.run(*behind, stdin=NONCE).stdout).closed.keys() >= {"/opt/far"}  # and it comes to an end
+    assert parse(host.run(*behind, stdin=NONCE).stdout).impassable.keys() >= {"/opt/far"}  # and it comes to an end
     assert stat.S_IMODE(host.path("/opt/data").stat().st_mode) == 0o701
     assert stat.S_IMODE(host.path("/opt/none").stat().st_mode) == 0o751
 
@@ -419,17 +419,17 @@ def test_a_directory_above_that_keeps_services_out_is_seen_and_opened_no_further
 def test_of_what_is_wrong_below_a_volume_the_first_is_named_and_all_are_counted(host: Private) -> None:
     assert host.run("prepare", "lgtm-alpha", "--", "--", "lgtm-alpha:0750:/opt/data/alpha", "--").returncode == 0
     look = ("read", "g0", "lgtm-alpha:/opt/data/alpha", "nobody-here:/opt/data/alpha", "--")
-    assert not parse(host.run(*look, stdin=NONCE).stdout).wrong
+    assert not parse(host.run(*look, stdin=NONCE).stdout).misowned
     for number in range(3):
         host.path(f"/opt/data/alpha/roots {number}").touch(0o644)
-    wrong = parse(host.run(*look, stdin=NONCE).stdout).wrong["/opt/data/alpha"]
+    wrong = parse(host.run(*look, stdin=NONCE).stdout).misowned["/opt/data/alpha"]
     assert (wrong.many, wrong.owner, wrong.mode) == (3, "0:0", "644") and wrong.path.startswith("roots ")
 
 
 def test_of_file_systems_mounted_on_each_other_the_last_is_the_one_that_has_room(host: Private) -> None:
     mounted = host.sh("cd /opt && mkdir over && mount -t tmpfs t over && mount -t tmpfs -o ro,size=1m t over")
     assert mounted.returncode == 0, mounted.stderr
-    rooms = parse(host.run("read", "g0", "a:/opt/over/x/y", "a:/opt/x", "--", stdin=NONCE).stdout).rooms
+    rooms = parse(host.run("read", "g0", "a:/opt/over/x/y", "a:/opt/x", "--", stdin=NONCE).stdout).filesystems
     assert (rooms["/opt/over/x/y"].target, rooms["/opt/over/x/y"].read_only) == ("/opt/over", True)
     assert rooms["/opt/over/x/y"].free <= 2**20
     assert (rooms["/opt/x"].target, rooms["/opt/x"].read_only) == ("/opt", False)

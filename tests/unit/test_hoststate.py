@@ -11,12 +11,12 @@ import pytest
 
 from lgtm.model.errors import LgtmError
 from lgtm.model.hoststate import (
+    Filesystem,
     HostState,
+    Misowned,
     Process,
-    Room,
     SecretState,
-    Use,
-    Wrong,
+    Usage,
     digest,
     fingerprint,
     parse,
@@ -81,19 +81,19 @@ def found() -> HostState:
 
 
 def test_it_says_what_the_host_is(found: HostState) -> None:
-    assert (found.os, found.arch, found.now, found.lacks) == ("debian 12", "amd64", 1700000000, {"ss"})
+    assert (found.os, found.arch, found.now, found.missing_tools) == ("debian 12", "amd64", 1700000000, {"ss"})
 
 
 def test_it_says_what_is_in_force_and_under_way(found: HostState) -> None:
     assert found.current == "g1"
     assert found.pending == "- g1 1700000100 4a4d-boot deploy - anna@laptop"
-    assert found.runs == {"prometheus": "3.13.3"}
+    assert found.versions == {"prometheus": "3.13.3"}
 
 
 def test_files_are_known_by_their_sum_and_odd_ones_by_type_owner_or_mode(found: HostState) -> None:
     assert found.sums == {"g1": {"order": "aa", "etc/prometheus/a b.yml": "bb"}}
     odd = {"etc/prometheus/planted", "etc/prometheus/rules", "etc/prometheus/a b.yml", "manifest.json"}
-    assert found.odd == {"g1": odd}
+    assert found.irregular == {"g1": odd}
 
 
 def test_a_support_file_with_a_wrong_mode_counts_as_another_file(found: HostState) -> None:
@@ -112,10 +112,13 @@ def test_artifacts_users_and_volumes_are_listed(found: HostState) -> None:
 
 
 def test_volumes_come_with_what_is_wrong_below_them_and_where_they_lie(found: HostState) -> None:
-    assert found.wrong["/data/mimir"] == Wrong(12, "0:0", "600", "tsdb/wal")
-    assert found.wrong["/data/loki"] == Wrong(1, "0:0", "600", "a\ttab")
-    assert found.rooms == {"/data/mimir": Room("/data", 1000, False, 77), "/data/loki": Room("/", 2000, True, None)}
-    assert found.unmounted == {"/data"} and found.named == {"prometheus/token"}
+    assert found.misowned["/data/mimir"] == Misowned(12, "0:0", "600", "tsdb/wal")
+    assert found.misowned["/data/loki"] == Misowned(1, "0:0", "600", "a\ttab")
+    assert found.filesystems == {
+        "/data/mimir": Filesystem("/data", 1000, False, 77),
+        "/data/loki": Filesystem("/", 2000, True, None),
+    }
+    assert found.unmounted == {"/data"} and found.referenced_secrets == {"prometheus/token"}
 
 
 def test_a_secret_is_fresh_when_the_running_process_has_it(found: HostState) -> None:
@@ -135,7 +138,7 @@ def test_processes_come_with_what_they_were_started_from(found: HostState) -> No
 
 
 def test_processes_come_with_what_they_take_and_the_host_with_what_it_has(found: HostState) -> None:
-    assert found.uses == {"prometheus": Use(3, 2**20, None, 1.5), "mimir": Use(0, None, 2**21, 0)}
+    assert found.usage == {"prometheus": Usage(3, 2**20, None, 1.5), "mimir": Usage(0, None, 2**21, 0)}
     assert (found.memory, found.uptime, found.used) == ((2 * 2**20, 2**20), 77.5, {"/data/mimir": 4096})
 
 
@@ -187,5 +190,5 @@ def test_the_real_script_prints_what_parse_reads() -> None:
     here = parse(ran.stdout)
     assert here.now > 1_700_000_000 and here.os.split()[0]
     assert here.volumes["/tmp"] == ("root:root", "1777", "directory")
-    assert here.rooms["/tmp"] == here.rooms["/tmp/nothing/yet"] and here.rooms["/tmp"].free > 0
+    assert here.filesystems["/tmp"] == here.filesystems["/tmp/nothing/yet"] and here.filesystems["/tmp"].free > 0
     assert here.unmounted == {"/tmp/nothing"}

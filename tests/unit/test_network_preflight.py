@@ -73,7 +73,7 @@ def test_what_only_warns_of_the_host_itself_is_told_by_a_deploy_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(asking, "ask", lambda host, checks, secrets: [])
-    network_preflight.require(HOST, replace(VIEW, found=replace(VIEW.found, os="alpine 3.20")), PLAN)
+    network_preflight.require(HOST, replace(VIEW, state=replace(VIEW.state, os="alpine 3.20")), PLAN)
     assert "runs alpine 3.20, on which nobody has tried this" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lgtm.checklist.preflight import foreign_listeners
 from lgtm.model.component import Component, ConfigFile, Port, SecretFile, Unit, Validator, Volume
 from lgtm.model.generation import Generation, sha256
-from lgtm.model.hoststate import HostState, Process, SecretState, Wrong, digest
+from lgtm.model.hoststate import HostState, Misowned, Process, SecretState, digest
 from lgtm.model.plan import Plan
 from lgtm.model.planning import UNITS, make
 from lgtm.model.secrets import Secret
@@ -44,8 +44,8 @@ def _prepare(todo: Plan, found: HostState) -> HostState:
         found,
         users=found.users | set(todo.subjects("user")),
         volumes={**found.volumes, **volumes},
-        wrong={path: state for path, state in found.wrong.items() if path not in volumes},
-        closed={path: mode for path, mode in found.closed.items() if path not in todo.subjects("directory")},
+        misowned={path: state for path, state in found.misowned.items() if path not in volumes},
+        impassable={path: mode for path, mode in found.impassable.items() if path not in todo.subjects("directory")},
         support={**found.support, **{path: sha256(SUPPORT[path]) for path in todo.subjects("support")}},
         links={**found.links, **(links(()) if todo.of("link") else {})},
         artifacts=found.artifacts | {artifact.directory for artifact in todo.artifacts},
@@ -67,7 +67,9 @@ def _stage(todo: Plan, found: HostState) -> HostState:
     if not todo.stages:
         return found
     wanted = todo.generation
-    return replace(found, sums={**found.sums, wanted.id: sums(wanted)}, odd={**found.odd, wanted.id: frozenset()})
+    return replace(
+        found, sums={**found.sums, wanted.id: sums(wanted)}, irregular={**found.irregular, wanted.id: frozenset()}
+    )
 
 
 def _activate(todo: Plan, found: HostState) -> HostState:
@@ -163,7 +165,7 @@ def hosts(draw: st.DrawFn, wanted: Generation) -> HostState:
     return HostState(
         current=draw(st.sampled_from([None, OTHER, wanted.id])),
         sums={**staged, OTHER: draw(st.sampled_from([right, draw(notes(right, "etc/gone"))]))},
-        odd={wanted.id: frozenset(draw(some([*right, "etc/link", ""])))} if staged else {},
+        irregular={wanted.id: frozenset(draw(some([*right, "etc/link", ""])))} if staged else {},
         support=draw(notes(dict(full_.support), "/etc/systemd/system/lgtm-recover.service")),
         links={path: draw(st.sampled_from([targets[path], "elsewhere", ""])) for path in draw(some(targets))},
         artifacts=frozenset(draw(some(full_.artifacts))) | {"old-1.0-abc"},
@@ -275,7 +277,7 @@ BOOT = f"{UNITS}/multi-user.target.wants/lgtm.target"
 DRIFT: dict[str, tuple[HostState, list[str]]] = {
     "no user": (replace(HERE, users=frozenset()), ["user      lgtm-alpha: create"]),
     "a directory above it that is closed": (
-        replace(HERE, closed={"/data": "700", "/opt": "2750"}),
+        replace(HERE, impassable={"/data": "700", "/opt": "2750"}),
         [
             "directory /data: mode 700 → 701: no service reaches what lies below",
             "directory /opt: mode 2750 → 2751: no service reaches what lies below",
@@ -291,11 +293,11 @@ DRIFT: dict[str, tuple[HostState, list[str]]] = {
         ["volume    /data/alpha: mode 755 → 0750"],
     ),
     "a wrong owner below": (
-        replace(HERE, wrong={"/data/alpha": Wrong(1, "root:root", "600", "wal/1")}),
+        replace(HERE, misowned={"/data/alpha": Misowned(1, "root:root", "600", "wal/1")}),
         ["volume    /data/alpha: repair wal/1 (root:root, 600)"],
     ),
     "many wrong owners below": (
-        replace(HERE, wrong={"/data/alpha": Wrong(12, "root:root", "600", "wal/1")}),
+        replace(HERE, misowned={"/data/alpha": Misowned(12, "root:root", "600", "wal/1")}),
         ["volume    /data/alpha: repair wal/1 (root:root, 600) and 11 more"],
     ),
     "a file for a volume": (
@@ -321,7 +323,11 @@ DRIFT: dict[str, tuple[HostState, list[str]]] = {
         ["secret    gone/key: remove"],
     ),
     "a secret of nobody that another generation may need": (
-        replace(HERE, secrets={**HERE.secrets, "gone/key": SecretState("600:root", "0", False)}, named={"gone/key"}),
+        replace(
+            HERE,
+            secrets={**HERE.secrets, "gone/key": SecretState("600:root", "0", False)},
+            referenced_secrets={"gone/key"},
+        ),
         [],
     ),
     "a changed support file": (
@@ -339,11 +345,11 @@ DRIFT: dict[str, tuple[HostState, list[str]]] = {
     ),
     "an extra file": (files(**{f"{ETC}/mine.yml": "0"}), [f"file      {ETC}/mine.yml: remove"]),
     "a planted symlink": (
-        replace(HERE, odd={WANTED.id: frozenset({f"{ETC}/link"})}),
+        replace(HERE, irregular={WANTED.id: frozenset({f"{ETC}/link"})}),
         [f"file      {ETC}/link: remove"],
     ),
     "a writable file": (
-        replace(HERE, odd={WANTED.id: frozenset({"order"})}),
+        replace(HERE, irregular={WANTED.id: frozenset({"order"})}),
         ["file      order: owner or mode"],
     ),
     "no generation at all": (
@@ -456,15 +462,15 @@ def test_the_window_is_long_enough_for_every_service_that_restarts() -> None:
         ({"artifacts": frozenset({"old-1-0123"})}, []),
         ({"support": {}}, [f"to do as well: support {path}" for path in sorted(SUPPORT)]),
         ({"users": frozenset()}, ["to do as well: user lgtm-alpha"]),
-        ({"wrong": {}}, ["no longer to do: volume /data/alpha"]),
+        ({"misowned": {}}, ["no longer to do: volume /data/alpha"]),
         ({"current": "g0"}, ["no longer to do: switch g1 → {id}", "to do as well: switch g0 → {id}"]),
     ],
 )
 def test_a_plan_that_is_made_anew_says_what_else_is_to_be_done(parts: dict[str, Any], changes: list[str]) -> None:
     """The reasons may be others, and so may what the switch restarts: it finds that out itself."""
     wanted = build(full())
-    wrong = {"/data/alpha": Wrong(1, "0:0", "600", "a")}
-    found = replace(converged(wanted), current="g1", wrong=wrong, artifacts=frozenset())
+    wrong = {"/data/alpha": Misowned(1, "0:0", "600", "a")}
+    found = replace(converged(wanted), current="g1", misowned=wrong, artifacts=frozenset())
     one, anew = plan(wanted, found), plan(wanted, replace(found, **parts))
     assert one.differences(anew) == [change.format(id=wanted.id) for change in changes]
 

@@ -11,7 +11,7 @@ from examples import build, converged, full, view
 
 from lgtm.checklist.preflight import findings
 from lgtm.model.component import Volume
-from lgtm.model.hoststate import HostState, Room
+from lgtm.model.hoststate import Filesystem, HostState
 from lgtm.model.planning import UNITS
 from lgtm.model.settings import SiteSettings
 from lgtm.model.site import Node, Site
@@ -39,7 +39,7 @@ def test_a_bare_host_has_no_findings_either() -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"lacks": frozenset({"curl"})}, "web1: curl is missing; install it"),
+        ({"missing_tools": frozenset({"curl"})}, "web1: curl is missing; install it"),
         ({"arch": "arm64"}, "web1: is arm64, but its artifacts are for amd64; set arch"),
         ({"now": NOW + 31}, "web1: clock is 31 s away from this machine's, clock_skew_max = 30; set up NTP"),
         ({"now": NOW - 31}, "web1: clock is 31 s away"),
@@ -49,15 +49,21 @@ def test_a_bare_host_has_no_findings_either() -> None:
         ),
         ({"volumes": {"/data/alpha": ("a:a", "644", "regular file")}}, "web1: /data/alpha is a regular file, not a"),
         (
-            {"planted": {"/opt/lgtm/current": "directory"}},
+            {"blocked_links": {"/opt/lgtm/current": "directory"}},
             "web1: /opt/lgtm/current is a directory, not a link; move it",
         ),
-        ({"rooms": {"/data/alpha": Room("/data", 0, False, 5)}}, "web1: the file system at /data is full: 0 MiB free"),
         (
-            {"rooms": {"/data/alpha": Room("/data", 2**40, False, 0)}},
+            {"filesystems": {"/data/alpha": Filesystem("/data", 0, False, 5)}},
+            "web1: the file system at /data is full: 0 MiB free",
+        ),
+        (
+            {"filesystems": {"/data/alpha": Filesystem("/data", 2**40, False, 0)}},
             "web1: the file system at /data has no inode left",
         ),
-        ({"rooms": {"/data/alpha": Room("/data", 2**40, True, 5)}}, "web1: the file system at /data is read-only"),
+        (
+            {"filesystems": {"/data/alpha": Filesystem("/data", 2**40, True, 5)}},
+            "web1: the file system at /data is read-only",
+        ),
         (
             {"links": {**HERE.links, f"{UNITS}/lgtm-gone.service": "x"}},
             "web1: gone is on this host, but in no group of it any more; put it back, or remove it with --data remove=",
@@ -90,7 +96,7 @@ def test_a_clock_may_be_as_wrong_as_the_setting_allows(now: int) -> None:
 
 
 def test_every_reason_is_told_at_once() -> None:
-    assert len(found(lacks=frozenset({"curl", "ss"}), arch="arm64", now=0)) == 4
+    assert len(found(missing_tools=frozenset({"curl", "ss"}), arch="arm64", now=0)) == 4
 
 
 def test_a_service_that_may_go_is_no_finding() -> None:

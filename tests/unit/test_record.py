@@ -27,8 +27,8 @@ def result(verdict: str, found: str = "it said") -> Result:
 def record() -> Record:
     found = Record(script="verify.py", inventory="inventories/prod.py", environment="prod", release="r1")
     host = found.host("web1")
-    host.declared(build(full()))
-    host.checked([result("ok"), result("failed", "<b>refused</b>"), result("warning"), result("unproved")])
+    host.set_generation(build(full()))
+    host.add_checks([result("ok"), result("failed", "<b>refused</b>"), result("warning"), result("unproved")])
     host.history = [
         {"time": 1_700_000_000, "action": "deploy", "from": "-", "to": "g1", "outcome": "ok", "who": "anna"}
     ]

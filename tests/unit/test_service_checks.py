@@ -11,11 +11,11 @@ from examples import NONCE, SUPPORT, build, converged, full, view
 
 from lgtm.checklist.preflight import CHECKS
 from lgtm.checklist.preflight import results as preflight_results
-from lgtm.checklist.service_checks import absent, results, stopped
+from lgtm.checklist.service_checks import all_stopped, not_deployed, results
 from lgtm.model import planning
 from lgtm.model.checks import Result
 from lgtm.model.component import Unit, Volume
-from lgtm.model.hoststate import HostState, Process, Room, SecretState, Use, Wrong
+from lgtm.model.hoststate import Filesystem, HostState, Misowned, Process, SecretState, Usage
 from lgtm.model.settings import SiteSettings
 from lgtm.model.site import Node, Site
 
@@ -32,8 +32,8 @@ HERE = replace(
     listeners=(("127.0.0.1:9001", 'users:(("alpha",pid=42,fd=7))'), ("0.0.0.0:22", 'users:(("sshd",pid=7,fd=3))')),
     memory=(4 * 2**30, 2**30),
     uptime=1000.0,
-    uses={"alpha": Use(0, 10 * 2**20, 100 * 2**20, 100.0)},
-    rooms={"/data/alpha": Room("/data", 2**40, False, 5)},
+    usage={"alpha": Usage(0, 10 * 2**20, 100 * 2**20, 100.0)},
+    filesystems={"/data/alpha": Filesystem("/data", 2**40, False, 5)},
     used={"/data/alpha": 2**20},
 )
 
@@ -55,7 +55,7 @@ def test_a_healthy_host_is_well_in_every_item() -> None:
 
 def test_a_host_on_which_nothing_is_deployed_is_a_sentence() -> None:
     def said(**parts: Any) -> str:
-        return absent(view(SITE, WANTED, replace(HERE, **parts), NOW), "inventories/prod.py")
+        return not_deployed(view(SITE, WANTED, replace(HERE, **parts), NOW), "inventories/prod.py")
 
     assert said() == ""
     assert said(current=None).startswith(
@@ -68,7 +68,7 @@ def test_a_host_on_which_nothing_is_deployed_is_a_sentence() -> None:
 def test_a_host_on_which_all_is_stopped_is_a_sentence_and_one_service_that_runs_is_enough() -> None:
     def said(*states: str) -> str:
         units = {f"s{number}": Process(state, "") for number, state in enumerate(states)}
-        return stopped(view(SITE, WANTED, replace(HERE, processes=units), NOW))
+        return all_stopped(view(SITE, WANTED, replace(HERE, processes=units), NOW))
 
     assert said("inactive", "active") == ""
     assert said("inactive", "activating") == ""  # it crashes again and again: that is for its own checks to say
@@ -86,7 +86,7 @@ LOOKS = 'users:(("alpha",pid=42,fd=7))'
         ("alpha.active", {"processes": {}}, "lgtm-alpha is not there"),
         (
             "alpha.active",
-            {"uses": {"alpha": Use(7, None, None, 990.0)}},
+            {"usage": {"alpha": Usage(7, None, None, 990.0)}},
             "it keeps ending: started again 7 times, the last time 10 s ago",
         ),
         ("alpha.sockets", {"listeners": ()}, "nobody of it listens on 127.0.0.1:9001"),
@@ -97,20 +97,24 @@ LOOKS = 'users:(("alpha",pid=42,fd=7))'
         ),
         (
             "alpha.owners",
-            {"wrong": {"/data/alpha": Wrong(3, "root:root", "600", "wal")}},
+            {"misowned": {"/data/alpha": Misowned(3, "root:root", "600", "wal")}},
             "/data/alpha: repair wal (root:root, 600) and 2 more",
         ),
-        ("alpha.memory", {"uses": {"alpha": Use(0, 95 * 2**20, 100 * 2**20, 0.0)}}, "0.1 GiB of at most 0.1 GiB"),
+        ("alpha.memory", {"usage": {"alpha": Usage(0, 95 * 2**20, 100 * 2**20, 0.0)}}, "0.1 GiB of at most 0.1 GiB"),
         (
             "host.secrets",
             {"secrets": {"alpha/token": SecretState("644:root", "x", True)}},
             "/etc/lgtm/secrets/alpha/token is 644:root, and should be 600:root",
         ),
-        ("host.disk", {"rooms": {"/data/alpha": Room("/data", 0, False, 5)}}, "the file system at /data is full"),
+        (
+            "host.disk",
+            {"filesystems": {"/data/alpha": Filesystem("/data", 0, False, 5)}},
+            "the file system at /data is full",
+        ),
         ("host.clock", {"now": NOW + 100}, "clock is 100 s away"),
         (
             "host.retention",
-            {"rooms": {"/data/alpha": Room("/data", 2**29, False, 5)}},
+            {"filesystems": {"/data/alpha": Filesystem("/data", 2**29, False, 5)}},
             "/data/alpha will take 1.0 GiB by the retention asked for, /data has 0.5 GiB for it",
         ),
     ],
@@ -134,7 +138,7 @@ def ahead(**parts: Any) -> dict[str, Result]:
         ("host.distribution", {"os": "alpine 3.20"}, "warning", "runs alpine 3.20, on which nobody has tried this"),
         ("host.memory", {"memory": (32 * 2**20, 0)}, "warning", "the services may take 0.1 GiB, the host has 0.0 GiB"),
         ("host.architecture", {"arch": "arm64"}, "failed", "is arm64, but its artifacts are for amd64"),
-        ("host.tools", {"lacks": frozenset({"curl"})}, "failed", "curl is missing; install it"),
+        ("host.tools", {"missing_tools": frozenset({"curl"})}, "failed", "curl is missing; install it"),
     ],
 )
 def test_what_is_known_ahead_has_a_severity(id: str, parts: dict[str, Any], verdict: str, said: str) -> None:

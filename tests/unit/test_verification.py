@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return [Answer(503 if line.endswith("/refuses") else 200, str(next(counter))) for line in said.splitlines()]
 
     monkeypatch.setattr(remote, "run", run)
-    monkeypatch.setattr(asking, "answers", answers)
+    monkeypatch.setattr(asking, "parse_answers", answers)
     monkeypatch.setattr(asking, "PAUSE", 0)
     return commands
 
