@@ -22,4 +22,4 @@ def version(program: Path) -> str:
     said = (ran.stdout + ran.stderr).decode(errors="replace")
     if match := _VERSION.search(said) or _NUMBER.search(said):
         return match[1]
-    raise Refusal(f"LGTM_BINARIES: `{program} --version` names no version but says {said[:80]!r}: replace it")
+    raise Refusal(f"LGTM_BINARIES: `{program} --version` prints no version, but {said[:80]!r}: replace it")

@@ -72,7 +72,7 @@ class Pins:
         try:
             tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise Refusal(f"{where} is not TOML ({error}): mend that line") from error
+            raise Refusal(f"{where} is not TOML ({error}): correct that line") from error
         return cls({name: _pin(name, table, where) for name, table in tables.items()})
 
     def pin(self, name: str) -> Pin:
@@ -107,7 +107,7 @@ def _pin(name: str, table: Any, where: str) -> Pin:
     wrong = [key for key, sound in _SOUND.items() if not sound(complete.get(key))]
     wrong += complete.keys() - _SOUND.keys()
     if wrong:
-        raise Refusal(f"{where}: [{name}] {wrong[0]} = {complete.get(wrong[0])!r} is wrong: mend it")
+        raise Refusal(f"{where}: [{name}] {wrong[0]} = {complete.get(wrong[0])!r} is invalid: correct it")
     for version, row in complete["versions"].items():
         for arch, digest in row.items():
             if arch not in ARCHES or not SHA256.fullmatch(str(digest)):
@@ -223,13 +223,13 @@ def _record(path: Path, *row: str) -> int:
             (lacking if arch in needed else idle).append(f"{name} {version} {arch}: {why}")
     if said:
         _write(path, text)
-    print("\n".join(said) or f"{path.name}: nothing to record{'' if lacking or idle else ', the sums are there'}")
+    print("\n".join(said) or f"{path.name}: nothing to record{'' if lacking or idle else ': no pin is missing'}")
     _still_lacking(path, lacking, idle)
     return Exit.FAILED if lacking else Exit.OK
 
 
 def _still_lacking(path: Path, lacking: list[str], idle: list[str]) -> None:
-    for title, sentences in (("without a sum", lacking), ("without a sum, and no host here needs it", idle)):
+    for title, sentences in (("missing pin", lacking), ("missing pin, which no host here needs", idle)):
         for sentence in sentences:
             print(f"{title}: {sentence}", file=sys.stderr)
     if lacking or idle:

@@ -62,7 +62,7 @@ class Store:
             try:
                 path = self._downloaded(str(resolved), str(resolved.url), resolved.sha256)
             except Unobtainable as error:
-                raise Refusal(f"{resolved}: {error}: name a mirror that can be reached") from error
+                raise Refusal(f"{resolved}: {error}: set a mirror that is reachable") from error
         if resolved.locked and self.pins.pin(resolved.name).layout == "zip":
             packed = self._remembered("zip", [path], lambda: [self._repacked(resolved, path)])[0]
             return self.cache / packed, packed
@@ -77,7 +77,7 @@ class Store:
             return ""
         what = f"{pin.name} {version} for {arch}: LGTM_BINARIES={self.binaries}"
         if not self.binaries.is_dir():
-            raise Refusal(f"{what} is no folder: mend or unset it")
+            raise Refusal(f"{what} is not a folder: correct or unset it")
         release = self.binaries / pin.name  # a whole release, for what is more than its executables
         folder = release if release.is_dir() else self.binaries
         files = {member: folder / member for member in pin.members}
@@ -99,7 +99,7 @@ class Store:
     def _pinned(self, pin: Pin, version: str, arch: str) -> Resolved | str:
         """Take the locked bytes from the cache, or from upstream (or its mirror)."""
         if (digest := pin.sha256(version, arch)) is None:
-            return "without a pinned sha256 neither cache nor upstream can be used"
+            return "without a pin, cache and upstream are not used"
         layout, path = "flat" if pin.layout == "zip" else pin.layout, self.cache / digest
         held = Resolved(pin.name, version, arch, digest, "cache", True, False, layout, path, None)
         if path.is_file():
@@ -161,7 +161,7 @@ class Store:
                     member.chmod(0o755)  # a zip knows no modes
                 return self._packed(members)
         except (zipfile.BadZipFile, KeyError) as error:
-            raise Refusal(f"{resolved}: no zip of {', '.join(inside)} ({error}): mend `rename`") from error
+            raise Refusal(f"{resolved}: no zip of {', '.join(inside)} ({error}): correct `rename`") from error
 
     def _packed(self, members: dict[str, Path]) -> str:
         """Put a tar into the cache whose bytes depend on the members alone, and give its sha256."""
@@ -199,7 +199,7 @@ def _why(pin: Pin, version: str, arch: str, tried: str) -> str:
     elif (digest := pin.sha256(version, arch)) is None:
         why = f"has no sha256 in artifacts.lock for {arch}: run `make lock` where upstream can be reached"
     else:
-        why = f"({arch}, {digest}) cannot be had: unset LGTM_OFFLINE, or name a mirror that can be reached"
+        why = f"({arch}, {digest}) is not available: unset LGTM_OFFLINE, or set a mirror that is reachable"
     return f"{pin.name} {version} {why}. Tried for {arch}: {tried}"
 
 

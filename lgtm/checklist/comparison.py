@@ -1,4 +1,4 @@
-"""One host beside what it is declared to be: read, planned for, and refused where a step must not be taken."""
+"""Reads a host, compares it with its declaration, and makes the plan or the refusal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from lgtm.report import terminal
 
 
 def read_view(host: Host, site: Site, removable: frozenset[str] = frozenset()) -> View:
-    """Read a host, and put it beside its declaration: one remote command."""
+    """Read a host and give its state with its declaration: one remote command."""
     declaration = declaration_of(site)
     state = facts.state(host, declaration.generation)
     return View(declaration, state, int(time.time()), removable)
 
 
 def make_plan(view: View) -> Plan:
-    """What is to be done to a host that was read; it goes into the record of the run."""
+    """Make the plan of a host that was read, and put it into the record of the run."""
     oneway = barriers.crossed(view.state.versions, view.generation.versions, plugins.barriers())
     plan = planning.make(view.host, view.generation, view.state, RUN.nonce, operations.support_files(), oneway)
     record = RUN.record.host(view.host)
@@ -41,7 +41,7 @@ def make_plan(view: View) -> Plan:
 
 
 def deploy_plan(view: View, accepted_oneway: frozenset[str], state: HostState) -> Plan:
-    """The plan of a deploy to a host that is found like this. Raises Refusal where it must not be deployed."""
+    """Make the plan of a deploy to a host in this state. Raises Refusal when preflight or a barrier refuses it."""
     view = replace(view, state=state, now=int(time.time()))
     if problems := preflight.findings(view) + refused_steps(view, accepted_oneway):
         raise combined(problems)
@@ -49,7 +49,7 @@ def deploy_plan(view: View, accepted_oneway: frozenset[str], state: HostState) -
 
 
 def repair_plan(view: View, state: HostState) -> Plan:
-    """Likewise of a repair: owners and modes of data, and nothing else."""
+    """Make the plan of a repair: owners and modes of data, and nothing else. Raises Refusal like `deploy_plan`."""
     view = replace(view, state=state)
     if problems := preflight.volumes(view):
         raise combined([f"{view.host}: {problem}" for problem in problems])
@@ -57,13 +57,13 @@ def repair_plan(view: View, state: HostState) -> Plan:
 
 
 def refused_steps(view: View, accepted_oneway: frozenset[str]) -> list[str]:
-    """The steps between versions that nobody may take, or not without accepting them; a sentence each."""
+    """Give a message for each change of version that is refused, or that needs `--data oneway`."""
     steps = barriers.findings(view.state.versions, view.generation.versions, plugins.barriers(), accepted_oneway)
     return [f"{view.host}: {step}" for step in steps]
 
 
 def nothing_deployed(view: View, code: Exit) -> bool:
-    """Whether nothing is deployed on a host: one sentence instead of every check that fails because of it."""
+    """Whether nothing is deployed on a host: then one message is printed in place of the failing checks."""
     sentence = service_checks.not_deployed(view, options().inventory)
     if sentence:
         RUN.ends_with(code)
@@ -73,6 +73,6 @@ def nothing_deployed(view: View, code: Exit) -> bool:
 
 
 def report_instead(host: str, sentence: str) -> None:
-    """Say one sentence of a host instead of a table of checks."""
+    """Print one message about a host in place of a table of checks."""
     RUN.record.sentences.append(f"{host}: {sentence}")
     terminal.instead(host, sentence)

@@ -1,4 +1,4 @@
-"""The gate of a deploy: a host stays on a new generation only if its checks pass, but for what failed before."""
+"""The gate of a deploy: the health checks that must pass before a switch is committed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lgtm.report import terminal
 
 @dataclass
 class Gate:
-    """What one host must answer after the switch, and what it answered before."""
+    """The checks of one host after the switch, and what failed before it."""
 
     declaration: Declaration
     counted: list[tuple[str, Made]]  # what people make with services that will be restarted
@@ -93,7 +93,7 @@ def _health_before(gate: Gate) -> None:
 
 
 def _verify(gate: Gate) -> None:
-    """Nobody waits for what failed before."""
+    """Checks that failed before are asked once, and ignored; all others have their patience."""
     host, checks = ctx_host.get(), [*gate.checks, *gate.kept]
     fresh = [one for one in checks if one[1].id not in gate.failed_before]
     old = [one for one in checks if one[1].id in gate.failed_before]
@@ -105,4 +105,4 @@ def _verify(gate: Gate) -> None:
     if failed:
         sentences = "; ".join(f"{result.check.title}: {result.found}" for result in failed)
         remote.run(host, "revert", [f"verification failed: {failed[0].check.id}"])
-        raise LgtmError(f"{host.name}: went back to the generation before: {sentences}")
+        raise LgtmError(f"{host.name}: reverted to the previous generation: {sentences}")

@@ -1,4 +1,4 @@
-"""What the network says before a deploy: whether what is outside of the host answers, with the new secrets."""
+"""Network preflight: the checks before a deploy that ask other machines, with the new secrets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lgtm.report import terminal
 
 
 def results(host: Host, view: View, plan: Plan) -> list[Result]:
-    """The host's own items, and the checks that can be asked before anything of ours runs: one remote command."""
+    """Give the results of the preflight checks and of those that ask other machines: one remote command."""
     checks = [(service, check) for service, check in view.declaration.checks if check.preflight]
     asked = asking.ask(host, [*checks, *_downloads(view.site, plan)], plan.generation.secrets)
     return [*preflight.results(view), *asked]
 
 
 def require(host: Host, view: View, plan: Plan) -> None:
-    """Show what is not as it should be. Raises Refusal when the deploy could not succeed."""
+    """Print the failing checks. Raises Refusal when the deploy could not succeed."""
     wrong = [result for result in results(host, view, plan) if not result.ok]
     RUN.record.host(host.name).add_checks(wrong)
     if wrong:
@@ -34,7 +34,7 @@ def require(host: Host, view: View, plan: Plan) -> None:
 
 
 def _downloads(site: Site, plan: Plan) -> list[tuple[str, Check]]:
-    """Whether the host reaches what it downloads itself."""
+    """The checks that the host reaches the artifacts which it downloads itself."""
     if store(site.root, site.here.settings).push:
         return []
     return [

@@ -1,4 +1,4 @@
-"""What people made with the services of a host: listed before a change, so that its gate can ask for all of it."""
+"""What people made with the services of a host: listed before a change, so that the gate sees whether any is lost."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from lgtm.report import terminal
 
 
 def kinds(view: View, plan: Plan) -> list[tuple[str, Made]]:
-    """(service, kind of things) of every service that runs and will be restarted."""
+    """Give (service, kind of things) of each service that runs and will be restarted."""
     restarts = view.running.intersection(plan.subjects("restart"))
     return [(service, made) for service, made in view.declaration.made if service in restarts]
 
 
 def count(host: Host, kinds: list[tuple[str, Made]]) -> list[tuple[str, Check]]:
-    """List these now, one remote command; what cannot be listed is said, since its loss would not be noticed.
+    """List these kinds now and give the checks to ask afterwards: one remote command.
 
-    Raises LgtmError, and gives the lock back, for what cannot stay beside that which is deployed.
+    Prints which kinds could not be listed. Raises LgtmError, and releases the lock, for things that conflict with
+    what is deployed.
     """
     answers = asking.query(host, [Question(made.url, made.user, made.secret) for _, made in kinds])
     checks, unknown = presence_checks(kinds, answers)
@@ -33,14 +34,14 @@ def count(host: Host, kinds: list[tuple[str, Made]]) -> list[tuple[str, Check]]:
                    if made.id in listed for one in made.clashes(answer)]:  # fmt: skip
         remote.run(host, "unlock")
         raise LgtmError("\n".join(f"{host.name}: {clash}" for clash in clashes))
-    terminal.notes(host.name, [f"{why}; should some be lost, nobody would notice" for why in unknown])
+    terminal.notes(host.name, [f"{why}; a loss would not be noticed" for why in unknown])
     return checks
 
 
 def adopted(view: View, host: Host, plan: Plan) -> list[tuple[str, Check]]:
-    """Look into what another installation has left for services that do not run yet: one remote command, or none.
+    """Read the data of another installation for services that do not run yet: one remote command, or none.
 
-    Raises Refusal where it cannot be taken over as it is. Returns the checks that all of it is there afterwards.
+    Gives the checks that none of it is lost. Raises Refusal when it cannot be adopted.
     """
     starting = set(plan.subjects("restart")) - view.running
     components = [one for one in view.generation.components if one.service in starting and one.adopts]
@@ -49,7 +50,7 @@ def adopted(view: View, host: Host, plan: Plan) -> list[tuple[str, Check]]:
     try:
         present = files.fetch(host, [path for one in components for path in one.adopts])
     except LgtmError as error:
-        terminal.notes(host.name, [f"{error}; should something get lost, nobody would notice"])
+        terminal.notes(host.name, [f"{error}; a loss would not be noticed"])
         return []
     checks: list[tuple[str, Check]] = []
     for one in components:

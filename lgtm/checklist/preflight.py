@@ -1,4 +1,4 @@
-"""What can be known of a host before anything is written: each item of the checklist, as a judgement. Pure."""
+"""Preflight: what is checked before anything is written, judged by the state of a host. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lgtm.model.planning import foreign
 from lgtm.model.settings import gibibytes
 from lgtm.model.view import View
 
-SUPPORTED = ("debian 12", "debian 13", "ubuntu 24.04")  # what systemd, curl and tar are known to suffice on
+SUPPORTED = ("debian 12", "debian 13", "ubuntu 24.04")  # tested: their systemd, curl and tar have what is needed
 
 
 @dataclass(frozen=True)
 class HostCheck:
-    """An item of the checklist that is judged by what a host is found to be: its problems, each a sentence."""
+    """A check that is judged by a host's state. `problems` gives messages; `detail` is shown if there is none."""
 
     id: str
     title: str
@@ -25,7 +25,7 @@ class HostCheck:
     remedy: str
     gate: Gate = "own"
     detail: Callable[[View], str] = lambda view: ""
-    in_verify: bool = False  # verify.py asks it, too
+    in_verify: bool = False  # verify.py has it, too
 
     def result(self, view: View) -> Result:
         problems = list(dict.fromkeys(self.problems(view)))
@@ -36,7 +36,7 @@ class HostCheck:
 
 
 def findings(view: View) -> list[str]:
-    """Every reason not to deploy to this host, as sentences."""
+    """Give every reason not to deploy to this host, a message each."""
     return [
         f"{view.host}: {problem}"
         for check in CHECKS
@@ -46,12 +46,12 @@ def findings(view: View) -> list[str]:
 
 
 def results(view: View) -> list[Result]:
-    """The outcome of every item."""
+    """Judge every preflight check of one host."""
     return [check.result(view) for check in CHECKS]
 
 
 def volumes(view: View) -> list[str]:
-    """Why data must not be touched as it lies."""
+    """Give the reasons why a host's volumes must not be written to, a message each."""
     return [problem for check in (VOLUMES, MOUNTS, DISK) for problem in dict.fromkeys(check.problems(view))]
 
 
@@ -62,7 +62,7 @@ def _tools(view: View) -> Iterable[str]:
 
 def _distribution(view: View) -> Iterable[str]:
     if view.state.os and not view.state.os.startswith(SUPPORTED):
-        yield f"runs {view.state.os}, on which nobody has tried this; {', '.join(SUPPORTED)} are known to work"
+        yield f"runs {view.state.os}, which is untested; {', '.join(SUPPORTED)} are tested"
 
 
 def _architecture(view: View) -> Iterable[str]:
@@ -73,7 +73,7 @@ def _architecture(view: View) -> Iterable[str]:
 def _clock(view: View) -> Iterable[str]:
     skew, limit = abs(view.state.now - view.now), view.site.here.settings.clock_skew_max
     if skew > limit:
-        yield f"clock is {skew} s away from this machine's, clock_skew_max = {limit}; set up NTP there"
+        yield f"the clock differs by {skew} s from this machine's, clock_skew_max is {limit} s; set up NTP there"
 
 
 def _planted(view: View) -> Iterable[str]:
@@ -86,8 +86,8 @@ def _switch(view: View) -> Iterable[str]:
         _, to, deadline, _, action, _, who = view.state.pending.split(maxsplit=6)
         left = max(0, int(deadline) - view.state.now)
         yield (
-            f"a switch to {to} by {who} ({action}) is under way; it commits or goes back within {left} s, run again "
-            "then, or with --data unlock=true once you know that nobody is at it any more"
+            f"a switch to {to} by {who} ({action}) is under way; it commits or reverts within {left} s; "
+            "run again then, or with --data unlock=true if you know that its run has ended"
         )
 
 
@@ -114,14 +114,14 @@ def _disk(view: View) -> Iterable[str]:
         elif room.free < least:
             yield (
                 f"the file system at {room.target} is full: {room.free // 2**20} MiB free, disk_free_min is "
-                f"{least // 2**20} MiB; make room, or shorten a retention"
+                f"{least // 2**20} MiB; free some space, or shorten a retention"
             )
         elif room.inodes == 0:
             yield f"the file system at {room.target} has no inode left; remove files there"
 
 
 def estimates(view: View) -> dict[str, tuple[int, int, list[str]]]:
-    """Mount point → bytes that its volumes will have grown to by their retention, bytes there are for them, volumes."""
+    """Give mount point → (bytes its volumes grow to by their retention, bytes available for them, their paths)."""
     totals: dict[str, tuple[int, int, list[str]]] = {}
     for component in view.generation.components:
         for volume in component.volumes:
@@ -136,8 +136,8 @@ def _retention(view: View) -> Iterable[str]:
     for target, (needs, has, paths) in estimates(view).items():
         if needs > has:
             yield (
-                f"{', '.join(paths)} will take {gibibytes(needs)} by the retention asked for, {target} has "
-                f"{gibibytes(has)} for it; give it more room, or shorten a retention"
+                f"{', '.join(paths)} will grow to {gibibytes(needs)} by their retention, but {target} has "
+                f"{gibibytes(has)} for them; enlarge it, or shorten a retention"
             )
 
 
@@ -153,16 +153,16 @@ def _memory(view: View) -> Iterable[str]:
     limits = [one.unit.memory_max for one in view.generation.components if one.unit.memory_max]
     least = view.site.here.settings.memory_min * len(view.generation.components)
     if sum(limits) > total:
-        yield f"the services may take {gibibytes(sum(limits))}, the host has {gibibytes(total)}; lower a …_memory_max"
+        yield f"the services may use {gibibytes(sum(limits))}, the host has {gibibytes(total)}; lower a …_memory_max"
     elif total < least:
         yield (
-            f"the host has {gibibytes(total)} of memory for {len(view.generation.components)} services; "
-            f"{gibibytes(least)} is what they should have"
+            f"the host has {gibibytes(total)} of memory, but {len(view.generation.components)} services need "
+            f"{gibibytes(least)}; use a larger host, or fewer services on it"
         )
 
 
 def foreign_listeners(generation: Generation, state: HostState) -> list[str]:
-    """Ports that a service needs and a process that is not ours holds, each as a sentence."""
+    """Give a message for each port of a service that another process holds."""
     ours = {f"pid={pid}," for pid in state.pids.values() if pid}
     held = {
         address.rsplit(":", 1)[1]: process
@@ -188,11 +188,11 @@ def _ports(view: View) -> Iterable[str]:
 
 
 def _leaving(view: View) -> Iterable[str]:
-    """A service does not go because a line was deleted somewhere."""
+    """A service is removed only when the operator names it, never because a line of the inventory was deleted."""
     for service in sorted(foreign(view.generation, view.state) - set(view.removable)):
         yield (
-            f"{service} is on this host, but in no group of it any more; put it back, or remove it with "
-            f"--data remove={service} (its data stays)"
+            f"{service} is installed, but this host is not in its group; add it to the group, or remove the service "
+            f"with --data remove={service} (its data stays)"
         )
 
 
@@ -200,28 +200,31 @@ VOLUMES = HostCheck(
     "host.volumes", "Data directories are directories", _volumes, "move away what lies in their place", in_verify=True
 )
 MOUNTS = HostCheck(
-    "host.mounts", "What should be mounted is mounted", _mounts, "mount it, see the setting mounts", in_verify=True
+    "host.mounts", "Mount points are mounted", _mounts, "mount it, see the setting mounts", in_verify=True
 )
-DISK = HostCheck("host.disk", "There is room to write", _disk, "make room, or remount it writable", in_verify=True)
+DISK = HostCheck(
+    "host.disk", "The file systems have free space", _disk, "free some space, or remount it writable", in_verify=True
+)
 CHECKS = (
     HostCheck("host.tools", "The host has the tools that are needed", _tools, "apt-get install what is missing"),
-    HostCheck("host.distribution", "The distribution is supported", _distribution, "use one that is known to work",
+    HostCheck("host.distribution", "The distribution is supported", _distribution, "use a tested one",
               "world", lambda view: view.state.os),
     HostCheck("host.architecture", "The artifacts are for this processor", _architecture, "set arch in group_data",
               detail=lambda view: view.state.arch),
     HostCheck("host.clock", "The clock is right", _clock, "set up NTP: systemctl status systemd-timesyncd",
-              detail=lambda view: f"{abs(view.state.now - view.now)} s away", in_verify=True),
-    HostCheck("host.links", "Nothing lies where our links belong", _planted, "move it away"),
+              detail=lambda view: f"{abs(view.state.now - view.now)} s from this machine's", in_verify=True),
+    HostCheck("host.links", "Nothing is in the place of our links", _planted, "move it away"),
     HostCheck("host.switch", "No switch is under way", _switch, "wait for it, or see docs/rollback.md",
               in_verify=True),
     VOLUMES,
     MOUNTS,
     DISK,
-    HostCheck("host.ports", "The ports are free", _ports, "end the process that holds it, or give us another port"),
-    HostCheck("host.services", "Every service that is here belongs here", _leaving, "see --data remove"),
-    HostCheck("host.retention", "The disk suffices for the retention", _retention,
-              "a larger disk, or a shorter retention; …_expected are what the estimate is made of",
+    HostCheck("host.ports", "The ports are free", _ports, "end the process that holds it, or set another port"),
+    HostCheck("host.services", "Every installed service is declared", _leaving,
+              "add the host to its group, or remove it with --data remove=<service>"),
+    HostCheck("host.retention", "The disk is large enough for the retention", _retention,
+              "use a larger disk or a shorter retention; the estimate is made of the settings …_expected",
               "world", _fits, in_verify=True),
-    HostCheck("host.memory", "The memory suffices", _memory, "a larger host, or fewer services on it", "world",
-              lambda view: gibibytes(view.state.memory[0]) if view.state.memory else "not known"),
+    HostCheck("host.memory", "The memory is large enough", _memory, "use a larger host, or fewer services on it",
+              "world", lambda view: gibibytes(view.state.memory[0]) if view.state.memory else "not known"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Staging before production: what staging says of itself, and whether that is enough. The judgement is pure."""
+"""Promotion: production accepts a release only after staging has proved it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from lgtm.load import release
 from lgtm.model.errors import Refusal, combined
 from lgtm.model.settings import SiteSettings, seconds
 
-FORCE = "--data promote=force deploys all the same"
-ASKED_AGAIN = "promote=force deploys what {source} has not proved; say it again with --data confirm={environment}"
+FORCE = "--data promote=force deploys anyway"
+ASKED_AGAIN = (
+    "promote=force deploys a release that {source} has not proved; confirm it with --data confirm={environment}"
+)
 
 
 def require(root: Path, inventory: str, settings: SiteSettings, forced: bool, confirmed: str) -> None:
-    """Raise Refusal unless staging has proved this release, or somebody has said twice that it does not matter."""
+    """Raise Refusal unless staging has proved this release, or the operator forces the deploy and confirms that."""
     source = settings.promote_from
     if not source:
         return
@@ -33,16 +35,16 @@ def require(root: Path, inventory: str, settings: SiteSettings, forced: bool, co
 
 @cache
 def _require_proof(root: Path, inventory: Path, source: str, soak: float) -> None:
-    """Once a run, whatever the number of its hosts."""
+    """Verify staging once per run, for any number of hosts."""
     if changed := release.uncommitted(root):
-        raise Refusal(f"{changed}: nobody can name what would be deployed; commit it, or {FORCE}")
+        raise Refusal(f"{changed}: only a commit can be promoted; commit it, or {FORCE}")
     report, stderr = ask(root, inventory)
     if problems := judge(report, stderr, release.identity(root), source, soak):
         raise combined([*problems, FORCE])
 
 
 def ask(root: Path, inventory: Path) -> tuple[Mapping[str, Any], str]:
-    """Have staging verified now, by a process of its own; its record, and what it said."""
+    """Run verify.py for staging in a process of its own; give its record and its standard error."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
         done = subprocess.run(
@@ -55,9 +57,9 @@ def ask(root: Path, inventory: Path) -> tuple[Mapping[str, Any], str]:
 def judge(report: Mapping[str, Any], stderr: str, identity: str, source: str, soak: float) -> list[str]:
     """Why what `source` says of itself is not enough to take release `wanted`; `soak` in seconds."""
     if not report.get("hosts"):
-        return [f"{source} could not be asked: {stderr.splitlines()[-1].strip() if stderr else 'it gave no answer'}"]
+        return [f"{source} could not be verified: {stderr.splitlines()[-1].strip() if stderr else 'it left no report'}"]
     if report["release"] != identity:
-        return [f"{source} was asked with release {report['release']}, this is {identity}; run again"]
+        return [f"{source} was verified with release {report['release']}, but this is {identity}; run again"]
     return [problem for host in report["hosts"] for problem in _host(host, source, soak)]
 
 
@@ -69,7 +71,7 @@ def _host(host: Mapping[str, Any], source: str, soak: float) -> Iterable[str]:
         yield f"{where}: this release does not run there ({difference}); deploy it to {source} first"
     elif failed:
         sentences = "; ".join(f"{check['title']}: {check['found']}" for check in failed[:3])
-        yield f"{where}: it is not well there: {sentences}"
+        yield f"{where}: checks fail there: {sentences}"
     elif host["well_since"] is None or host["now"] - host["well_since"] < soak:
         healthy = host["now"] - (host["well_since"] or host["now"])
-        yield f"{where}: well for {healthy:.0f} s, promote_soak is {soak:.0f} s; come back in {soak - healthy:.0f} s"
+        yield f"{where}: healthy for {healthy:.0f} s, promote_soak is {soak:.0f} s; run again in {soak - healthy:.0f} s"

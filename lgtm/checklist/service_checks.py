@@ -1,4 +1,4 @@
-"""What a host that has been read says of its services: active, listening, as declared, within their limits. Pure."""
+"""Service checks: judged by the state of a host, which is read once, with no further question to it. Pure."""
 
 from __future__ import annotations
 
@@ -13,39 +13,42 @@ from lgtm.model.plan import Plan
 from lgtm.model.settings import gibibytes
 from lgtm.model.view import View
 
-SETTLED = 60  # seconds after which a start is no news
-FULL = 0.9  # share of its memory limit at which a service is about to be killed
+SETTLED = 60  # seconds after its last restart from which a service no longer counts as restarting
+FULL = 0.9  # share of its memory limit above which the kernel may soon kill a service
 
 
 def not_deployed(view: View, inventory: str) -> str:
-    """Why there is nothing to ask on a host, and what to type; empty where something of ours is in force."""
+    """Say why a host has no generation in force, and which command deploys one; empty if it has one."""
     current = view.state.current
     command = f"pyinfra {inventory} deploy.py"
     if current is None:
-        return f"nothing is deployed here; `{command} --dry` shows what would be, `{command}` does it"
+        return f"nothing is deployed here; `{command} --dry` shows the plan, `{command}` deploys"
     if current not in view.state.sums:
-        return f"nothing is in force here: /opt/lgtm/current leads to {current}, which is gone; `{command}` mends it"
+        return (
+            f"no generation is in force here: /opt/lgtm/current points to {current}, which is missing; "
+            f"`{command}` repairs it"
+        )
     return ""
 
 
 def all_stopped(view: View) -> str:
-    """That every service of a host is stopped, and what to type; empty where one is not."""
+    """Say that all services of a host are stopped, and what starts them; empty if one of them is not stopped."""
     states = [process.state for process in view.state.processes.values()]
     if set(states) - {"inactive", "failed"}:
         return ""
     return (
-        f"all {len(states)} services are stopped here, so only the host itself is shown; "
-        "`systemctl start lgtm.target` there starts them, and so does deploy.py"
+        f"all {len(states)} services are stopped here, so only the checks of the host are shown; "
+        "`systemctl start lgtm.target` on the host starts them, and so does deploy.py"
     )
 
 
 def results(view: View, plan: Plan) -> list[Result]:
-    """The outcome of every item for one host; `plan` is what is left to do there."""
+    """Judge every service check of one host; `plan` is the difference between the host and its declaration."""
     return [check.result(view) for check in checks(view.generation.components, plan)]
 
 
 def checks(components: Iterable[Component], plan: Plan) -> Iterable[HostCheck]:
-    """Every item there is for a host that carries these."""
+    """Give the service checks of a host that runs these components."""
     yield from _host(plan)
     yield from (check for check in preflight.CHECKS if check.in_verify)
     for component in components:
@@ -55,11 +58,11 @@ def checks(components: Iterable[Component], plan: Plan) -> Iterable[HostCheck]:
 def _host(plan: Plan) -> Iterable[HostCheck]:
     yield HostCheck(
         "host.in_force", "The host is as declared", lambda view: _different(plan),
-        "`deploy.py --dry --diff` shows what differs, `deploy.py` mends it", detail=lambda view: view.generation.id,
+        "`deploy.py --dry --diff` shows the difference, `deploy.py` removes it", detail=lambda view: view.generation.id,
     )  # fmt: skip
     yield HostCheck(
         "host.secrets", "Secrets are readable by root alone", _secrets,
-        "`deploy.py` mends it; whoever could read it may know the secret: change it",
+        "run `deploy.py` to repair it, and change the secret: others could read it",
         detail=lambda view: f"{len(view.state.secrets)} files",
     )  # fmt: skip
 
@@ -87,13 +90,13 @@ def _service(component: Component, plan: Plan) -> Iterable[HostCheck]:
         )
 
     yield check("active", f"{name} runs, and keeps running", _active, journal, detail=_since)
-    yield check("sockets", f"{name} listens where it should, and nowhere else", _sockets, journal, detail=_ports)
+    yield check("sockets", f"{name} listens on its own ports only", _sockets, journal, detail=_ports)
     if component.volumes:
-        remedy = "`repair.py` mends owners and modes, and touches no content"
-        yield check("owners", f"{name}'s data is its own", partial(_owners, plan), remedy, detail=_paths)
+        remedy = "run `repair.py`: it repairs owners and modes, and changes no content"
+        yield check("owners", f"{name} owns its data", partial(_owners, plan), remedy, detail=_paths)
     if component.unit.memory_max:
         remedy = f"raise {name}_memory_max, or give it less to do"
-        yield check("memory", f"{name} has memory to spare", _memory, remedy, "world", _taken)
+        yield check("memory", f"{name} is below its memory limit", _memory, remedy, "world", _taken)
 
 
 def _active(component: Component, view: View) -> Iterable[str]:
@@ -103,7 +106,7 @@ def _active(component: Component, view: View) -> Iterable[str]:
         yield f"lgtm-{component.service} is {process.state if process else 'not there'}"
     elif use and use.restarts and view.state.uptime - use.active_since < SETTLED:
         ago = view.state.uptime - use.active_since
-        yield f"it keeps ending: started again {use.restarts} times, the last time {ago:.0f} s ago"
+        yield f"it keeps restarting: {use.restarts} restarts, the last one {ago:.0f} s ago"
 
 
 def _since(component: Component, view: View) -> str:
@@ -116,9 +119,9 @@ def _sockets(component: Component, view: View) -> Iterable[str]:
     ours = {_address(address) for address, process in view.state.listeners if f"pid={pid}," in process}
     wanted = {f"{port.address}:{port.number}" for port in component.ports if port.protocol == "tcp"}
     if missing := sorted(wanted - ours):
-        yield f"nobody of it listens on {', '.join(missing)}"
+        yield f"it does not listen on {', '.join(missing)}"
     if open_to_others := sorted(one for one in ours - wanted if not one.startswith(("127.", "[::1]"))):
-        yield f"it also listens on {', '.join(open_to_others)}, where others reach it"
+        yield f"it also listens on {', '.join(open_to_others)}, which other hosts can reach"
 
 
 def _address(listener: str) -> str:
@@ -144,7 +147,7 @@ def _paths(component: Component, view: View) -> str:
 def _memory(component: Component, view: View) -> Iterable[str]:
     use = view.state.usage.get(component.service)
     if use and use.memory and use.memory_max and use.memory > FULL * use.memory_max:
-        yield f"{gibibytes(use.memory)} of at most {gibibytes(use.memory_max)}: it is killed when it needs more"
+        yield f"it uses {gibibytes(use.memory)} of at most {gibibytes(use.memory_max)}; the kernel kills it above that"
 
 
 def _taken(component: Component, view: View) -> str:

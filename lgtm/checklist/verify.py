@@ -1,4 +1,4 @@
-"""Every check of a host, asked and judged."""
+"""Asks and judges every check of a host."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lgtm.report import terminal
 
 
 def run_checks(host: Host, site: Site, patience: int, drills: bool) -> tuple[View, list[Result]] | None:
-    """A host and the results of its checks; None where nothing is deployed.
+    """Read a host and run its checks; give both, or None when nothing is deployed there.
 
-    `patience` in seconds is how long a check may take to become healthy; `drills`: disruptive checks are asked, too.
+    `patience` is the maximum wait, in seconds, for a check to become healthy; `drills` adds the disruptive checks.
     """
     view = comparison.read_view(host, site)
     RUN.running[host.name] = running(view.generation, view.state)
@@ -39,12 +39,12 @@ def run_checks(host: Host, site: Site, patience: int, drills: bool) -> tuple[Vie
 
 
 def unread_peers(site: Site, results: Sequence[Result]) -> list[str]:
-    """The hosts whose services have answered, but which are no part of this run: what runs there is not known."""
+    """Give the hosts whose services have answered, but which are not part of this run: what they run is not known."""
     return [node.name for node in _peers(site, results) if node.name not in RUN.running]
 
 
 def _peers(site: Site, results: Sequence[Result]) -> list[Node]:
-    """The other hosts whose services have answered."""
+    """Other hosts whose services have answered."""
     answering = [site.answering(result.check.url) for result in results]
     return list({one[0].name: one[0] for one in answering if one and one[0] != site.here}.values())
 

@@ -1,4 +1,4 @@
-"""Asking the checks: all of a host's questions in one remote command, again while answers may still turn good."""
+"""Asks the checks of a host: all questions in one remote command, repeated while an answer may still become healthy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lgtm.model.checks import Answer, Check, Result, judge
 from lgtm.model.secrets import Secret
 
 PAUSE = 0.5  # seconds between two rounds, at first
-SHARE = 0.1  # of the time already waited, later: a long wait is no load on the host
+SHARE = 0.1  # of the time waited so far, later: a long wait is no load on the host
 
 
 @dataclass(frozen=True)
 class Question:
-    """A line that `ask.sh` reads. `value` is what the secret's file will hold, where it may not lie there yet."""
+    """A line of input for `ask.sh`. `value` is the secret itself, for a host that may not have its file yet."""
 
     url: str
     user: str = ""
@@ -36,7 +36,12 @@ class Question:
 
 
 def ask(host: Host, checks: Sequence[tuple[str, Check]], secrets: Mapping[str, Secret] | None = None) -> list[Result]:
-    """Ask once: one remote command. `secrets` (service/name → value) are those that the host may not have yet."""
+    """Ask (service, check) pairs once and judge the answers: one remote command.
+
+    `secrets` (service/name → value) are those that the host may not have yet. Raises LgtmError when the command fails.
+
+        [result] = asking.ask(host, [("loki", ready("loki", "http://127.0.0.1:3100/ready"))])
+    """
     known = secrets or {}
     writing = [check for _, check in checks if check.write]
     before = [_question(check, check.url, known) for check in writing]
@@ -49,7 +54,7 @@ def ask(host: Host, checks: Sequence[tuple[str, Check]], secrets: Mapping[str, S
     for (service, check), asked_urls in zip(checks, questions, strict=True):
         said = [replace(next(parse_answers), url=question.url) for question in asked_urls]
         if check.id in refused:
-            found = f"what it is sent is not taken: {_refusal(refused[check.id])}"
+            found = f"it refuses what the check writes: {_refusal(refused[check.id])}"
             results.append(Result(host.name, service, check, False, found))
         else:
             again = _remembering(check, written[check.id]) if check.id in written else check
@@ -58,7 +63,7 @@ def ask(host: Host, checks: Sequence[tuple[str, Check]], secrets: Mapping[str, S
 
 
 def _remembering(check: Check, before: str) -> Check:
-    """The same check once it has written: it is asked again without that, and knows what was there before."""
+    """The same check without its write; its answers know the body from before the write."""
     return replace(check, write=None, judge=lambda answer: check.judge(replace(answer, before=before)))
 
 
@@ -67,7 +72,7 @@ def _refusal(answer: Answer) -> str:
 
 
 def query(host: Host, *rounds: Sequence[Question]) -> list[Answer]:
-    """Ask the questions of each round at the same time, one round after the other: one remote command, or none."""
+    """Ask questions: those of a round at the same time, one round after the other. One remote command, or none."""
     if not any(rounds):
         return []
     text = "\n. - - - -\n".join("\n".join(map(str, one)) for one in rounds if one)
@@ -85,11 +90,11 @@ def await_all(
     patience: int | None = None,
     progress: Callable[[Sequence[str]], None] = lambda ids: None,
 ) -> list[Result]:
-    """Ask until all is well or patience is at its end; only what is not yet well is asked again.
+    """Ask until all checks are healthy or their patience ends; only failing checks are asked again.
 
-    `patience` in seconds replaces each check's own, but for a check that has none. The outside world is not waited
-    for unless patience is given, and then for no longer than the check's own: it only warns. `progress` is told which
-    are still waited for.
+    `patience` in seconds replaces that of each check, except for checks that have none. A check of the outside world
+    is repeated only when `patience` is given, and no longer than its own: it only warns. `progress` is called with the
+    ids of the checks that are still failing, whenever these change.
     """
     results = {check.id: result for (_, check), result in zip(checks, ask(host, checks), strict=True)}
     start, reported = time.monotonic(), [""]
@@ -102,7 +107,7 @@ def await_all(
             reported = ids
         if not waiting:
             return [results[check.id] for _, check in checks]
-        # Never beyond patience: a deploy's window on the host is as long as that, and a margin.
+        # Never beyond patience: the deploy's window on the host is that plus a margin.
         gevent.sleep(min(max(PAUSE, SHARE * waited), max(left.values())))
         results |= {result.check.id: result for result in ask(host, waiting)}
 
@@ -120,11 +125,11 @@ def _encoded(text: str) -> str:
 
 
 def parse_answers(output: str, count: int) -> list[Answer]:
-    """Unpack what `ask.sh` has printed: an answer to each of so many questions, in their order."""
+    """Parse the output of `ask.sh`, a base64 tar.gz: one answer per question, in their order."""
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(output)), mode="r:gz") as archive:
         members = {member.name.removeprefix("./"): archive.extractfile(member) for member in archive}
         texts = {name: file.read().decode(errors="replace") for name, file in members.items() if file}
-    answers = dict.fromkeys(map(str, range(1, count + 1)), Answer(0, "curl ended before it could say anything"))
+    answers = dict.fromkeys(map(str, range(1, count + 1)), Answer(0, "curl ended without a result"))
     for line in texts["all"].splitlines():
         number, code, status, *error = line.split("\t")
         refused = Answer(0, f"curl: ({code}) {' '.join(error)}")

@@ -1,4 +1,4 @@
-"""pyinfra's facts of a host: what it has, and which generations lie on it. One remote command each."""
+"""pyinfra facts: a host's state, and its stored generations. One remote command each."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class State(FactBase[HostState]):
     """
     Returns what a host has of all that a generation needs, as ``lgtm.model.hoststate.HostState``.
 
-    + arguments: what ``read.sh`` is told, see ``read_arguments``
+    + arguments: those of ``read.sh``, see ``read_arguments``
 
-    The digests of secrets are keyed with what is read from standard input.
+    The key for the digests of secrets is read from standard input.
 
     .. code:: python
 
@@ -42,7 +42,7 @@ class State(FactBase[HostState]):
 
 class Generations(FactBase[History]):
     """
-    Returns the generations that lie on a host, and the log of what was done there, as ``lgtm.model.history.History``.
+    Returns the generations that are stored on a host, and its log, as ``lgtm.model.history.History``.
 
     .. code:: python
 
@@ -57,21 +57,21 @@ class Generations(FactBase[History]):
 
 
 def read_arguments(generation: Generation) -> list[str]:
-    """What `read.sh` is told: the generation, its volumes, and the mount points these should lie on."""
+    """Give the arguments of `read.sh`: the generation's id, `user:path` of its volumes, and their mount points."""
     volumes = [(component.user, volume) for component in generation.components for volume in component.volumes]
     mounts = sorted({volume.mount for _, volume in volumes if volume.mount})
     return [generation.id, *(f"{user}:{volume.path}" for user, volume in volumes), "--", *mounts]
 
 
 def state(host: Host, generation: Generation) -> HostState:
-    """Read a host. Raises LgtmError when that fails; pyinfra has said by then what the host answered."""
+    """Read a host's state. Raises LgtmError when that fails; pyinfra has printed the host's output by then."""
     arguments = read_arguments(generation)
     fact = host.get_fact(State, arguments=arguments, _stdin=f"{RUN.nonce}\n", _timeout=remote.TIMEOUT)
     return _require(host, fact, "its state")
 
 
 def generations(host: Host) -> History:
-    """Read the generations that lie on a host. Raises LgtmError like `state`."""
+    """Read the stored generations of a host. Raises LgtmError when that fails."""
     return _require(host, host.get_fact(Generations, _timeout=remote.TIMEOUT), "the list of its generations")
 
 

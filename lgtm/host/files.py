@@ -1,4 +1,4 @@
-"""Reading files of a host: one remote command, whatever their number."""
+"""Reads files of a host: one remote command for any number of files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lgtm.model.errors import LgtmError
 
 
 def fetch(host: Host, paths: list[str]) -> dict[str, bytes]:
-    """path → content of those files that are there: one remote command. Raises LgtmError where they are too large."""
+    """Give path → content of the files that exist: one remote command. Raises LgtmError when they are too large."""
     output = remote.run(host, "fetch", paths)
     if output.startswith("too large"):
-        raise LgtmError(f"{host.name}: {', '.join(paths)}: {output}, which are not looked into")
+        raise LgtmError(f"{host.name}: {', '.join(paths)}: {output}; they are not read")
     if not output:
         return {}
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(output)), mode="r:gz") as archive:
@@ -25,7 +25,7 @@ def fetch(host: Host, paths: list[str]) -> dict[str, bytes]:
 
 
 def texts(host: Host, paths: list[str]) -> dict[str, str]:
-    """path → text of files of the generation in force, for a diff."""
+    """Give path → text of files of the generation in force, for a diff."""
     if not paths:
         return {}
     lines = remote.run(host, "cat", paths).splitlines()

@@ -1,4 +1,4 @@
-"""The stages of a deploy that write to a host, as pyinfra operations. Each is one remote command, uploads apart."""
+"""pyinfra operations for the stages of a deploy that write to a host. Each is one remote command, besides uploads."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def stage(plan: Plan) -> Step:
 
 
 def support_files() -> dict[str, str]:
-    """path → text of the plain files that every host has."""
+    """Give path → text of the support files, which every host has."""
     units = {name: (remote.SCRIPTS / name).read_text() for name in ("lgtm.target", "lgtm-recover.service")}
     scripts = {name: (remote.SCRIPTS / name).read_text() for name in ("activate.sh", "services.sh")}
     return {f"{LIBRARY}/{name}": text for name, text in scripts.items()} | {
@@ -85,19 +85,19 @@ def support_files() -> dict[str, str]:
 
 
 def _install(artifacts: list[Resolved], store: Store) -> None:
-    """One artifact is unpacked while the next is on its way."""
+    """Unpack each artifact while the next one is sent."""
     host = ctx_host.get()
     try:
         unpacking = [gevent.spawn(_unpack, host, artifact, *_deliver(artifact, store)) for artifact in artifacts]
         for greenlet in gevent.joinall(unpacking):
             greenlet.get()
     except Exception:
-        remote.run(host, "unlock")  # a script that fails gives the lock back by itself; a failure here does not
+        remote.run(host, "unlock")  # a failing script releases the lock itself; a failure on this side does not
         raise
 
 
 def _deliver(artifact: Resolved, store: Store) -> tuple[str, str]:
-    """Where the host finds an artifact, and the sha256 of what it finds there."""
+    """Give the URL or file from which the host takes an artifact, and its sha256."""
     if artifact.url and not store.push:
         return artifact.url, artifact.sha256
     path, digest = store.local_file(artifact)
@@ -109,7 +109,7 @@ def _unpack(host: Host, artifact: Resolved, where: str, digest: str) -> None:
 
 
 def _rehearsals(plan: Plan) -> list[str]:
-    """What is run before the switch of each service that changes, a line each: see stage.sh."""
+    """Give the lines for `stage.sh`: the commands that are rehearsed for each service that changes."""
     lines = []
     for component in plan.generation.components:
         if component.service in plan.rehearsed:

@@ -1,4 +1,4 @@
-"""Constant scripts run on a host: arguments quoted, content on standard input, errors as sentences."""
+"""Runs constant scripts on a host: arguments are quoted, content is standard input, errors are messages."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ TIMEOUT = 600  # seconds that a script may take
 
 @cache
 def script(name: str) -> str:
-    """The text of `lgtm/host/scripts/<name>.sh`."""
+    """Give the text of `lgtm/host/scripts/<name>.sh`."""
     return (SCRIPTS / f"{name}.sh").read_text()
 
 
 def command(name: str, arguments: Sequence[str] = ()) -> StringCommand:
-    """The command that runs a script: its text is a constant, its arguments are quoted."""
+    """Give the command that runs a script: a constant text with quoted arguments."""
     return StringCommand("sh", "-c", *(QuoteString(word) for word in (script(name), name, *arguments)))
 
 
 def step(name: str, arguments: Sequence[str] = (), stdin: str = "") -> FunctionCommand:
-    """What an operation yields to run a script on its host."""
+    """Give the command that an operation yields to run a script on its host."""
     return FunctionCommand(lambda: run(ctx_host.get(), name, arguments, stdin), [], {})
 
 
 def run(host: Host, name: str, arguments: Sequence[str] = (), stdin: str = "", timeout: int = TIMEOUT) -> str:
-    """Run a script of `lgtm/host/scripts` as root and return its standard output.
+    """Run a script of `lgtm/host/scripts` as root and give its standard output: one remote command.
 
-    Raises LgtmError with what it printed on standard error, Locked for exit code 4. One remote command; the
-    timeout is in seconds.
+    `timeout` in seconds. Raises Locked for exit code 4, and LgtmError for any other failure, with the script's
+    standard error; also when the connection is lost or the timeout ends.
+
+        remote.run(host, "renew", ["anna@laptop"])
     """
     options = cast(
         ConnectorArguments, {"_sudo": host.data.get("_sudo", False), "_timeout": timeout, "_stdin": stdin + "\n"}
@@ -49,7 +51,7 @@ def run(host: Host, name: str, arguments: Sequence[str] = (), stdin: str = "", t
     try:
         _, output = host.run_shell_command(marked, **options)
     except TimeoutError:
-        raise LgtmError(f"{host.name}: `{name}` gave no answer within {timeout} s; it may still run there") from None
+        raise LgtmError(f"{host.name}: `{name}` did not end within {timeout} s; it may still run there") from None
     except (OSError, SSHException) as error:
         raise LgtmError(f"{host.name}: the connection was lost during `{name}` ({error}); run again") from None
     *lines, last = output.stdout_lines or [""]
@@ -61,12 +63,12 @@ def run(host: Host, name: str, arguments: Sequence[str] = (), stdin: str = "", t
 
 
 def encoded(texts: Iterable[str]) -> str:
-    """Texts for a script's standard input, a line each."""
+    """Encode texts for a script's standard input: base64, one per line."""
     return "".join(f"{base64.b64encode(text.encode()).decode()}\n" for text in texts)
 
 
 def put(host: Host, path: Path, name: str) -> str:
-    """Send a file to the login user's home, where every command starts; returns the name to use there."""
+    """Send a file to the login user's home, where every command starts, and give its name. Raises LgtmError."""
     if not host.put_file(str(path), name, _sudo=False):
         raise LgtmError(f"{host.name}: {path.name} could not be sent")
     return name

@@ -1,4 +1,4 @@
-"""The lock and the switch: who may change a host, and how all hosts of a run stay on a new generation, or none does."""
+"""The lock and the switch: one run at a time changes a host, and all hosts of a run commit, or none does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lgtm.model.hoststate import HostState, parse
 from lgtm.model.plan import MARGIN, Plan
 from lgtm.model.run import RUN, Switch
 
-RENEWAL = 8  # seconds between two renewals of a lock's lease, which lasts for more than three of them
+RENEWAL = 8  # seconds between two renewals of the lock's lease, which lasts more than three of them
 
 
 @operation()
@@ -33,17 +33,17 @@ def lock(
     Take the lock of the host, and keep it.
 
     + who: user and machine, and the message of the run
-    + plan: what is to be done; none: the host may be as it likes
-    + anew: makes the plan again, where the host is no longer as the plan found it
-    + planned_anew: called with the host's name when the new plan has the same steps
+    + plan: the plan of the run; without one, changes of the host since are not refused
+    + replan: makes the plan again if the host has changed since
+    + on_replanned: called with the host's name when the new plan has the same steps
 
-    If the new plan has other steps, the lock is given back and the operation fails.
+    If the new plan has other steps, the lock is released and the operation fails.
 
     **Example:**
 
     .. code:: python
 
-        switching.lock(name="Lock", who="anna@laptop", plan=plan, anew=anew)
+        switching.lock(name="Lock", who="anna@laptop", plan=plan, replan=replan)
     """
     yield FunctionCommand(_lock, [who, plan, replan, on_replanned], {})
 
@@ -53,7 +53,7 @@ def activate(switch: Switch, who: str) -> Step:
     """
     Switch to a generation: restart and reload what changed, in order, and wait until each service is ready.
 
-    The host goes back by itself unless ``commit`` follows in time: a dead-man timer is armed before anything moves.
+    The host reverts unless ``commit`` follows in time: the dead-man timer is armed before the switch.
 
     + switch: the generation, and the seconds it may take
     + who: user and machine, and the message of the run
@@ -70,9 +70,9 @@ def activate(switch: Switch, who: str) -> Step:
 @operation()
 def commit(activated: bool, keep: int) -> Step:
     """
-    Stay on the new generation, said over a fresh connection; or go back, if any host of the batch failed.
+    Commit the new generation over a fresh connection; or revert, if any host of the batch failed.
 
-    + activated: whether there was a switch; without one the lock is given back
+    + activated: whether there was a switch; without one the lock is released
     + keep: how many good generations stay on the host
 
     **Example:**
@@ -85,12 +85,12 @@ def commit(activated: bool, keep: int) -> Step:
 
 
 def announce(switch: Switch) -> None:
-    """Let the hosts of this run know, while it is prepared, what each of them will wait for."""
+    """Add a switch to the run, whose hosts all have the same window; called while the run is prepared."""
     RUN.switches.append(switch)
 
 
 def release(host: Host) -> None:
-    """Renew the lock of a host no more: what comes next gives it back."""
+    """Stop renewing the lock of a host: the next script releases it."""
     if lease := RUN.leases.pop(host.name, None):
         lease.kill()
 
@@ -118,24 +118,24 @@ def _lock(
 
 
 def _refuse_other_steps(host: Host, plan: Plan, new: Plan) -> None:
-    """Raise LgtmError for a plan whose steps are not those of the new one: somebody has agreed to the old ones."""
+    """Raise LgtmError when the new plan has other steps: the operator has agreed to the old ones."""
     if differences := plan.differences(new):
         raise LgtmError(
-            f"{host.name}: the host has changed since the plan was made, and so has what is to be done there; nothing "
+            f"{host.name}: the host has changed since the plan was made, and so has the plan; nothing "
             f"was written, run again:\n" + "\n".join(f"  {difference}" for difference in differences)
         )
 
 
 def _renew(host: Host, failed: set[Host], who: str) -> None:
-    """Keep the lock for as long as this run has something to do on the host."""
-    with suppress(LgtmError):  # somebody has broken it, or the host is gone: what runs next there will say so
+    """Renew the lock until the run is done with the host."""
+    with suppress(LgtmError):  # the lock was broken, or the host is unreachable: the next script reports it
         while host not in failed:
             gevent.sleep(RENEWAL)
             remote.run(host, "renew", [who])
 
 
 def _activate(switch: Switch, who: str) -> None:
-    """The window is that of the whole batch: no host commits before all of them are healthy."""
+    """The window is that of the batch: no host commits before all of them are healthy."""
     window = max(one.activation for one in RUN.switches) + max(one.verification for one in RUN.switches) + MARGIN
     arguments = [switch.to, str(window), who, switch.action, str(switch.activation), switch.keep]
     remote.run(ctx_host.get(), "switch", arguments)
@@ -150,7 +150,7 @@ def _commit(activated: bool, keep: int) -> None:
         return
     if failed:
         remote.run(host, "revert", [f"{', '.join(failed)} failed"])
-        raise LgtmError(f"{host.name}: went back, since {', '.join(failed)} failed")
+        raise LgtmError(f"{host.name}: reverted, because {', '.join(failed)} failed")
     host.disconnect()
     host.connect(reason="to commit", raise_exceptions=True)
     remote.run(host, "commit", [str(keep)])

@@ -1,4 +1,4 @@
-"""What was asked for on pyinfra's command line: kept at the start, since click's context ends at a greenlet."""
+"""The options on pyinfra's command line: kept at the start, since greenlets have no click context."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lgtm.model.run import RUN, Options
 
 
 def remember() -> None:
-    """Keep the options of this run; called by config.py, which runs where click's context is."""
+    """Keep the options of this run; config.py calls it, which runs in click's context."""
     context = click.get_current_context(silent=True)
     params = context.find_root().params if context else {}
     if params:
@@ -25,7 +25,7 @@ def remember() -> None:
 
 
 def options() -> Options:
-    """The options of this run. Ends it when pyinfra has not read config.py: it reads that of its working directory."""
+    """Give the options of this run. Exits when pyinfra has not read config.py, which it looks for in `.` only."""
     if RUN.options is None:
-        sys.exit("call pyinfra in the directory that config.py and group_data are in: cd there, and run again")
+        sys.exit("run pyinfra in the directory of config.py and group_data: cd there, and run again")
     return RUN.options

@@ -1,4 +1,4 @@
-"""What the task modules declare for one host. Pure but for the artifact store, which may download."""
+"""Makes the declaration of a host from its task modules. Pure, except for the artifact store, which may download."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from lgtm.model.running import Running, as_declared
 from lgtm.model.settings import ServiceSettings, SiteSettings
 from lgtm.model.site import Site
 
-BUNDLED = Path("bundle") / "artifacts"  # in a site's folder that came out of a bundle: all there is, and enough
+BUNDLED = Path("bundle") / "artifacts"  # where a bundle has its artifacts; nothing else is used then
 
 
 @cache
 def store(root: Path, settings: SiteSettings) -> Store:
-    """Where this site's artifacts come from: settings, a bundle, LGTM_BINARIES, LGTM_OFFLINE and LGTM_CACHE."""
+    """Make the artifact store of a site from settings, a bundle, LGTM_BINARIES, LGTM_OFFLINE and LGTM_CACHE."""
     binaries, bundled = os.environ.get("LGTM_BINARIES"), (root / BUNDLED).is_dir()
     cache_folder = root / BUNDLED if bundled else os.environ.get("LGTM_CACHE") or Path.home() / ".cache" / "lgtm"
     return Store(
@@ -45,7 +45,7 @@ def store(root: Path, settings: SiteSettings) -> Store:
 
 
 def declaration_of(site: Site) -> Declaration:
-    """What the site's current host is declared to be, made once per run. Raises Refusal like `declare`."""
+    """Give the declaration of the site's current host, made once per run. Raises Refusal like `declare`."""
     name = site.here.name
     if name not in RUN.declarations:
         RUN.declarations[name] = declare(site)
@@ -53,7 +53,7 @@ def declaration_of(site: Site) -> Declaration:
 
 
 def declare(site: Site) -> Declaration:
-    """Make the declaration of the site's current host. Raises Refusal for whatever cannot be deployed."""
+    """Make the declaration of the site's current host. Raises Refusal for anything that cannot be deployed."""
     settings: dict[str, ServiceSettings] = {}
     components: dict[str, Component] = {}
     artifacts: dict[str, Resolved] = {}
@@ -73,7 +73,7 @@ def declare(site: Site) -> Declaration:
 
 
 def _service(site: Site, service: str) -> tuple[ServiceSettings, Component, Resolved]:
-    """A service with what it will run: the settings follow the version that can be had."""
+    """A service's settings, component and artifact; the settings get the version of the artifact that was found."""
     settings, task = site.here.services[service], tasks()[service]
     component = task.component(settings, site)
     artifact = store(site.root, site.here.settings).resolve(
@@ -91,19 +91,19 @@ def _refuse_unused_mounts(site: Site, components: Mapping[str, Component]) -> No
     used = {volume.mount for component in components.values() for volume in component.volumes}
     if unused := sorted(set(site.here.settings.mounts) - used):
         raise Refusal(
-            f"{site.here.name}: mounts: no service keeps data below {', '.join(unused)}; take it out, or mend it"
+            f"{site.here.name}: mounts: no service keeps data below {', '.join(unused)}; remove it, or correct it"
         )
 
 
 def adopted(declaration: Declaration, service: str, files: Mapping[str, bytes]) -> Adopted:
-    """What becomes of what lies in a service's data, of files (path → content) that its component adopts."""
+    """Give what happens to another installation's data; `files` is path → content of what the component adopts."""
     return tasks()[service].adopted(declaration.settings[service], declaration.site, files)
 
 
 def mark_stand_ins(site: Site, results: list[Result], runs: Mapping[str, Mapping[str, Running]]) -> list[Result]:
-    """The same results, with those marked that a stand-in answered: they prove our side of the wire only.
+    """Give the same results; those that a stand-in answered are marked, since they prove our wiring only.
 
-    `runs` says of the hosts that were read what runs there, by service; of others it is what is declared.
+    `runs` is host → service → what runs there, for hosts that were read; others are assumed to run what is declared.
     """
     hosts = dict(runs)
 

@@ -64,7 +64,7 @@ class RunSettings(Settings):
 def read(path: str) -> Inventory:
     """Read an inventory's file, and connect to nobody. Raises Refusal where there is none."""
     if not Path(path).is_file():
-        raise Refusal(f"{path} is no inventory: name a file such as inventories/prod.py")
+        raise Refusal(f"{path} is not an inventory file: name one such as inventories/prod.py")
     RUN.options = Options(inventory=path, offline=True)
     ctx_state.set(State())  # which pyinfra wants while it reads an inventory
     made: Inventory = make_inventory(path, cwd=os.getcwd())

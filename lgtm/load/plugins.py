@@ -1,4 +1,4 @@
-"""Task modules: found by the name of a host group, in `tasks` or in another package's entry point."""
+"""Loads task modules, by the name of a host group, from `tasks` and from the entry points of other packages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OWN = "lgtm.tasks" if (Path(__file__).parents[1] / "tasks").is_dir() else "tasks
 
 @dataclass(frozen=True)
 class Task:
-    """A task module's parts, and what it says of its place among the others."""
+    """A task module's parts, and which services it uses."""
 
     name: str
     settings: type[ServiceSettings]
@@ -50,7 +50,7 @@ class Task:
 
 @cache
 def tasks() -> dict[str, Task]:
-    """Every task module there is, by name. Raises Refusal when two have the same name."""
+    """Give all task modules by name. Raises Refusal when two have the same name."""
     return {name: _task(name, module) for name, module in sorted(_modules().items()) if hasattr(module, "component")}
 
 
@@ -66,24 +66,24 @@ def _modules() -> dict[str, ModuleType]:
 
 
 def amendments() -> list[Callable[[Component, Site], Component]]:
-    """What has something to say about every service's component: the functions `amend` of modules in `tasks`."""
+    """Give the functions that change every service's component: `amend` of modules in `tasks`, and of plugins."""
     return [module.amend for module in _modules().values() if hasattr(module, "amend")]
 
 
 def barriers() -> tuple[Barrier, ...]:
-    """The steps between versions that cannot be taken back: the `BARRIERS` of modules in `tasks`, and of plugins."""
+    """Give the barriers between versions: the `BARRIERS` of modules in `tasks`, and of plugins."""
     return tuple(barrier for module in _modules().values() for barrier in getattr(module, "BARRIERS", ()))
 
 
 def problems() -> tuple[Problem, ...]:
-    """The known problems: the `PROBLEMS` of modules in `tasks`, and of plugins."""
+    """Give the known problems: the `PROBLEMS` of modules in `tasks`, and of plugins."""
     return tuple(problem for module in _modules().values() for problem in getattr(module, "PROBLEMS", ()))
 
 
 def services_of(host: str, groups: Iterable[str]) -> tuple[str, ...]:
-    """The services a host carries: each of its groups that is a task module.
+    """Give the services of a host: its groups, each of which must be a task module.
 
-    Raises Refusal for a group that is none, since a misspelt group would silently deploy nothing.
+    Raises Refusal for a group without a task module, since a misspelt group would silently deploy nothing.
     """
     known = tasks()
     for group in groups:
@@ -118,6 +118,6 @@ def _is_settings(value: object, module: ModuleType) -> bool:
 
 
 def operation(module: str, name: str) -> Callable[..., Any]:
-    """An operation that a module in `tasks` provides, such as `repair` of `tasks/volumes.py`."""
+    """Give an operation of a module in `tasks`: `operation("volumes", "repair")` is `repair` of `tasks/volumes.py`."""
     found: Callable[..., Any] = getattr(_modules()[module], name)
     return found

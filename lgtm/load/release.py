@@ -1,6 +1,6 @@
-"""What a release is made of: code, templates, settings that all environments share, and pinned artifacts.
+"""The identity of a release: its code, templates, pins, and the settings that all environments share.
 
-An environment's addresses and secrets are not part of it: what staging has proved is what production takes.
+Addresses, secrets and settings of one environment are no part of it, so staging and production have the same release.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FILES = ("*.py", "artifacts.lock", "group_data/all.py")
 
 @cache
 def identity(root: Path) -> str:
-    """`r` and 12 hex digits: the digest of the names and contents of all files of a release."""
+    """Give the release's id: `r` and the first 12 hex digits of the sha256 of all its files' names and contents."""
     files = {path.relative_to(ENGINE.parent): path for path in ENGINE.rglob("*")}
     files |= {path.relative_to(root): path for folder in FOLDERS for path in (root / folder).rglob("*")}
     files |= {path.relative_to(root): path for pattern in FILES for path in root.glob(pattern)}
@@ -29,7 +29,7 @@ def identity(root: Path) -> str:
 
 
 def uncommitted(root: Path) -> str:
-    """What makes this working tree something that nobody can name; empty when it is a commit."""
+    """Say why the working tree is not a commit: changes, no git; empty when it is one."""
     try:
         git = subprocess.run(["git", "-C", root, "status", "--porcelain"], capture_output=True, text=True, check=False)
     except FileNotFoundError:

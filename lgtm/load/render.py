@@ -1,4 +1,4 @@
-"""Jinja2 with nothing left to chance: undefined names, leftovers and unquoted values are refused."""
+"""Renders Jinja2 templates strictly: undefined names and placeholders left in the result are refused."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ LEFTOVER = re.compile(r"\$\{|\{%|\bTODO\b|PLACEHOLDER|CHANGEME")
 
 
 def quote(value: Any) -> str:
-    """A value as YAML: JSON is a subset of it, so text can never turn into a number, a key or a list."""
+    """Quote a value for YAML as JSON, which is a subset of it: text never becomes a number, a key or a list."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def render(module: str, template: str, **values: Any) -> str:
     """Render `templates/<service>/<template>` for the task module whose `__file__` is given.
 
-    The folder `templates` lies beside the module or in its package (a plugin's), or beside the folder that this
-    is in (this repository); a part of a package has the templates of its package. Raises Refusal for an undefined
-    name, or for a placeholder left in the result.
+    `templates` is beside the module or in its package (a plugin), or beside the folder of the module (this repository);
+    a module in a package uses the templates of the package. Raises Refusal for an undefined name, and for a
+    placeholder left in the result.
+
+        render(__file__, "loki.yml", settings=settings, site=site)
     """
     where = f"templates/{_folder(module).name}/{template}"
     try:
@@ -40,7 +42,7 @@ def render(module: str, template: str, **values: Any) -> str:
 
 
 def read(module: str, name: str) -> str:
-    """A file of the service's template folder as it is, for formats with a templating of their own."""
+    """Read a file of the service's template folder unchanged, for formats with a template language of their own."""
     return (_folder(module) / name).read_text()
 
 

@@ -1,16 +1,16 @@
-"""An artifact that can be had: what it is, and how a host and its reports call it."""
+"""An artifact that was found in a source: what it is, its directory on a host, its label in reports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-STANDIN = "+standin"  # in the version of each: so a host says by itself that it runs one
+STANDIN = "+standin"  # in the version of each, and so in its directory: a host shows by itself that it runs one
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """An artifact that can be had: `sha256` is its identity, and either `path` or `url` says where it is."""
+    """An artifact that was found: `sha256` is its identity; its bytes are at `path` here, or at `url`."""
 
     name: str
     version: str
@@ -25,12 +25,12 @@ class Resolved:
 
     @property
     def directory(self) -> str:
-        """Name the directory it has on a host."""
+        """Give the name of its directory on a host."""
         return f"{self.name}-{self.version}-{self.sha256[:12]}"
 
     @property
     def label(self) -> str:
-        """Say in reports how far it can be trusted."""
+        """Give its provenance, as the manifest and reports show it."""
         unlocked = "stand-in" if self.stand_in else f"unlocked: {self.source}"
         return "locked" if self.locked else unlocked
 

@@ -1,4 +1,4 @@
-"""Checks: a question asked on a host, and the judgement of its answer. Asking is I/O, judging is pure."""
+"""Health checks: a question to a service, and the judgement of its answer. Pure: `lgtm.host.asking` asks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Gate = Literal["own", "peer", "world"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a URL said: HTTP status (0 when nobody answered, then `body` says why) and body.
+    """The answer of a URL: HTTP status and body. Status 0 means no answer; `body` then has the reason.
 
-    `url` is the one that was asked, `before` the body it had before the check's own `write`.
+    `url` is the URL that was asked, `before` its body before the check's own `write`.
     """
 
     status: int
@@ -25,7 +25,7 @@ class Answer:
     url: str = ""
 
     def json(self) -> Any:
-        """The body as JSON. Raises Bad when it is none."""
+        """Parse the body as JSON. Raises Bad when there was no answer, or the body is not JSON."""
         if not self.status:
             raise Bad(self.body.strip())
         try:
@@ -35,16 +35,16 @@ class Answer:
 
 
 class Bad(Exception):
-    """A check's finding: the sentence an operator reads."""
+    """The answer is not healthy; the message is what an operator reads."""
 
 
 class NotYet(Bad):
-    """A finding that may still turn good by itself: what was written has not shown so far."""
+    """The answer is not healthy yet: what the check has written is not visible so far."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """Something that a check writes before it asks: JSON that is posted to a URL."""
+    """What a check writes before it asks: JSON, in a POST request."""
 
     url: str
     content: str
@@ -86,14 +86,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Plot:
-    """What a report draws of the last hour: one series that a range query of Prometheus' HTTP API gives."""
+    """A plot of the last hour in a report: one series of a range query to Prometheus' HTTP API."""
 
     title: str
     unit: str
     url: str  # without start, end and step
 
     def values(self, answer: Answer) -> list[tuple[float, float]]:
-        """(time, value) pairs, the oldest first; none when there is no such series."""
+        """Give (time, value) pairs, the oldest first; empty when there is no such series."""
         try:
             found = data_of(answer)["result"]
         except Bad:
@@ -122,7 +122,7 @@ class Result:
 
 
 def judge(host: str, service: str, check: Check, *answers: Answer) -> Result:
-    """Turn the answers of a check's URLs into a result: the first that is not well speaks for all."""
+    """Judge the answers of a check's URLs; the first that is not healthy is the result."""
     found = ""
     for answer in answers:
         try:
@@ -135,7 +135,7 @@ def judge(host: str, service: str, check: Check, *answers: Answer) -> Result:
 
 
 def ready(service: str, url: str, patience: int = 60) -> Check:
-    """The check that every service has: its readiness endpoint answers 200."""
+    """Give the readiness check of a service: its endpoint answers HTTP 200. `patience` in seconds."""
     return Check(
         f"{service}.ready", f"{service} is ready", url, _answers_200,
         f"journalctl -u lgtm-{service} -n 50", patience=patience,
@@ -149,7 +149,7 @@ def _answers_200(answer: Answer) -> str:
 
 
 def data_of(answer: Answer) -> Any:
-    """The `data` of an answer of Prometheus' HTTP API, which Mimir speaks too. Raises Bad for an error."""
+    """Give the `data` of an answer of Prometheus' HTTP API, which Mimir has too. Raises Bad for an error."""
     reply = answer.json()
     if answer.status != 200 or reply.get("status") != "success":
         raise Bad(f"HTTP {answer.status}: {reply.get('error', answer.body[:200])}")
@@ -157,9 +157,9 @@ def data_of(answer: Answer) -> Any:
 
 
 def samples(answer: Answer, name: str, *labels: str) -> list[float]:
-    """The values of a metric in the Prometheus text format: of its series that have all these `label="value"`.
+    """Give the values of a metric in the Prometheus text format: one per series that has all `labels`.
 
-    Raises Bad when nobody answered.
+    `samples(answer, "up", 'job="node"')`. Raises Bad when there was no answer.
     """
     if not answer.status:
         raise Bad(answer.body.strip())
@@ -171,7 +171,7 @@ def samples(answer: Answer, name: str, *labels: str) -> list[float]:
 
 
 def metric(answer: Answer, name: str, *labels: str) -> float:
-    """A metric summed over those series. Raises Bad when there is none."""
+    """Give the sum of a metric's series that have all `labels`. Raises Bad when there is none."""
     values = samples(answer, name, *labels)
     if not values:
         raise Bad(f"HTTP {answer.status}, {' '.join((name, *labels))} is not among the metrics")
@@ -179,14 +179,14 @@ def metric(answer: Answer, name: str, *labels: str) -> float:
 
 
 def reloaded(answer: Answer, name: str, file: str) -> str:
-    """A service's own word that it has taken a file's last change: the metric is 1. Raises Bad otherwise."""
+    """Judge whether a service has loaded the last change of a file: the metric is 1. Raises Bad otherwise."""
     if metric(answer, name) != len(samples(answer, name)):
         raise Bad(f"the last reading of {file} failed")
     return f"{file} is in force"
 
 
 def rules_loaded(answer: Answer, names: set[str]) -> str:
-    """The rules of that name are loaded and can be evaluated, says the rules API. Raises Bad otherwise."""
+    """Judge by the rules API whether these rules are loaded and healthy. Raises Bad otherwise."""
     rules = [rule for group in data_of(answer)["groups"] for rule in group["rules"]]
     if missing := names - {rule["name"] for rule in rules}:
         raise Bad(f"not loaded: {', '.join(sorted(missing))}")

@@ -1,4 +1,4 @@
-"""What one host is declared to be, and what is asked of it: one value, made once per host and run."""
+"""The declaration of one host: its generation and its checks, in one value that is made once per host and run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from lgtm.model.site import Site
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the task modules declare for one host. Pairs are (service, what belongs to it)."""
+    """What the task modules declare for one host. Pairs are (service, its check or its kind of things)."""
 
     site: Site  # seen from this host
     generation: Generation
-    settings: Mapping[str, ServiceSettings] = field(default_factory=dict)  # of the version that will run
+    settings: Mapping[str, ServiceSettings] = field(
+        default_factory=dict
+    )  # service → settings, with the version that will run
     checks: tuple[tuple[str, Check], ...] = ()
     drills: tuple[tuple[str, Check], ...] = ()  # disruptive checks, asked on request only
     made: tuple[tuple[str, Made], ...] = ()  # what people make with the services

@@ -1,4 +1,4 @@
-"""From what is not well to its cause: a known problem is an order in which to look. Pure."""
+"""Finds the root cause of a failure: a known problem has an order of checks, causes first. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lgtm.model.checks import Result
 
 @dataclass(frozen=True)
 class Problem:
-    """What people complain of. `order` are patterns of check ids, what comes first causes what comes later.
+    """A known complaint. `order` are patterns of check ids; an earlier one is a cause of the later ones.
 
-    `services` are those whose journals are the evidence when no check is to blame.
+    When none of these checks fails, the journals of `services` are shown instead.
     """
 
     id: str
@@ -24,7 +24,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem's cause, and what else is not well because of it; no cause: nothing that is known is to blame."""
+    """The root cause of a problem, and its other failing checks. `cause` is None when no check fails."""
 
     problem: Problem
     cause: Result | None
@@ -33,7 +33,7 @@ class Finding:
 
 
 def diagnose(problem: Problem, results: Iterable[Result]) -> Finding:
-    """Look at the results of all hosts in the problem's order."""
+    """Find a problem's root cause among the results of all hosts."""
     ranked = [(rank, result) for result in results if (rank := _rank(problem, result)) is not None]
     failing = [result for _, result in sorted((one for one in ranked if not one[1].ok), key=lambda one: one[0])]
     return Finding(problem, failing[0] if failing else None, tuple(failing[1:]), len(ranked))

@@ -1,4 +1,4 @@
-"""What a run can end with: exit codes, and the one exception family that carries them."""
+"""Exit codes, and the exceptions that have them."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    PENDING = 2  # drift, or a dry run that found something to do
-    REFUSED = 3  # preflight, gate or barrier said no; nothing was written
+    PENDING = 2  # drift, or a dry run whose plan has changes
+    REFUSED = 3  # by preflight, promotion or barrier; nothing was written
     LOCKED = 4
     USAGE = 64
     INTERRUPTED = 130
 
 
 class LgtmError(Exception):
-    """A sentence for the operator: what, where, which value, what to do. Never a traceback."""
+    """An error with a message for the operator: host, key, value, remedy. It is shown without a traceback."""
 
     exit_code = Exit.FAILED
 
 
 class Refusal(LgtmError):
-    """The run must not start (or go on), and nothing has been written."""
+    """The run is stopped before anything was written."""
 
     exit_code = Exit.REFUSED
 
 
 class Locked(LgtmError):
-    """Another run holds the host."""
+    """Another run holds the host's lock."""
 
     exit_code = Exit.LOCKED
 
 
 class Usage(LgtmError):
-    """The command line itself is wrong."""
+    """The command line is invalid."""
 
     exit_code = Exit.USAGE
 
 
 def combined(problems: list[str]) -> Refusal:
-    """One refusal for several findings, so that a person mends them all at once."""
+    """Make one refusal of several problems, so that an operator can correct them all at once."""
     return Refusal("\n".join(problems))

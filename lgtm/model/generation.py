@@ -1,4 +1,4 @@
-"""The components of one host → one immutable, content-addressed tree of files."""
+"""The generation: the components of one host become one immutable tree of files, whose id is made of its content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lgtm.model.secrets import Secret
 
 @dataclass(frozen=True)
 class Generation:
-    """What a host should have: files (path below the generation → text), and the components behind them."""
+    """What a host is declared to have: files (path in the generation → text), and the components they are made of."""
 
     id: str
     components: tuple[Component, ...]  # in the order in which they start
@@ -61,12 +61,12 @@ def sha256(text: str) -> str:
 
 
 def artifact_path(artifact: Resolved) -> str:
-    """Where an artifact lies on a host; the digest in its name makes it immutable."""
+    """Give an artifact's directory on a host; its name has the digest, so its content never changes."""
     return f"{ARTIFACTS}/{artifact.directory}"
 
 
 def build(host: str, components: Iterable[Component], artifacts: Mapping[str, Resolved]) -> Generation:
-    """Make a host's generation. Raises Refusal when two services want one port."""
+    """Make a host's generation. Raises Refusal when two services have the same port."""
     ordered = _in_order(tuple(components))
     _refuse_shared_ports(host, ordered)
     files: dict[str, str] = {}
@@ -108,7 +108,7 @@ def _reload_paths(component: Component) -> list[str]:
 
 
 def _card(component: Component, artifact: str) -> str:
-    """What `activate.sh` must know of a service, a fact a line, so that it needs no controller to go back."""
+    """The facts of a service that `activate.sh` needs, one per line, so that a host can revert without a controller."""
     reload = component.reload
     lines = [
         f"version {component.artifact.version}",
@@ -127,7 +127,7 @@ def _card(component: Component, artifact: str) -> str:
 
 
 def _manifest(components: tuple[Component, ...], artifacts: Mapping[str, Resolved]) -> str:
-    """What a person, or a later run, wants to know of a generation. No times: equal content is one generation."""
+    """The versions and sources of a generation, for people and later runs. No times: equal content has one id."""
     services = {
         component.service: {
             "version": artifacts[component.service].version,

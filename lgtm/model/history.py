@@ -1,4 +1,4 @@
-"""The generations that lie on a host, and what was done there: where one can go back to."""
+"""The generations that are stored on a host, and its log: what a rollback can choose from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lgtm.model.errors import LgtmError, Refusal
 
 @dataclass(frozen=True)
 class Kept:
-    """A generation as it lies on a host."""
+    """A generation that is stored on a host."""
 
     id: str
     made: int  # seconds since the epoch
@@ -24,36 +24,40 @@ class Kept:
 
 @dataclass(frozen=True)
 class History:
-    """What one host has to go back to. `good` are generations that were committed, the newest last."""
+    """The stored generations of one host, and its log. `good` are those that were committed, the newest last."""
 
     now: int
     current: str | None
     pending: str
     good: tuple[str, ...]
     kept: Mapping[str, Kept]
-    artifacts: frozenset[str]  # that are there and whole
+    artifacts: frozenset[str]  # directories that are present and intact
     log: tuple[Mapping[str, Any], ...] = field(repr=False)
     used: int = 0  # bytes below /opt/lgtm
     free: int = 0  # bytes, where that lies
 
     def target(self, id: str) -> Kept:
-        """The generation to go back to: the one that is asked for, or the last good one. Raises Refusal for none."""
+        """Give the generation that a rollback switches to: the one with this id, or the last good one for "".
+
+        `history.target("g0123456789ab")`, `history.target("")`. Raises Refusal when a switch is under way, when there
+        is no such generation, and when an artifact of it is missing or damaged.
+        """
         if self.pending:
-            raise Refusal("a switch is under way; it commits or goes back by itself, look again in a minute")
+            raise Refusal("a switch is under way; it commits or reverts within minutes; run again then")
         if id and id not in self.kept:
-            raise Refusal(f"to={id} is no generation of this host; it has {', '.join(sorted(self.kept)) or 'none'}")
+            raise Refusal(f"to={id} is not a generation on this host; it has {', '.join(sorted(self.kept)) or 'none'}")
         good = [one for one in self.good if one != self.current and one in self.kept]
         if not id and not good:
-            raise Refusal("there is no good generation before this one; --data list=true shows what there is")
+            raise Refusal("there is no earlier good generation; --data list=true lists all generations")
         target = self.kept[id or good[-1]]
         if lost := sorted(target.artifacts - self.artifacts):
             raise Refusal(
-                f"{target.id} needs {', '.join(lost)}, which is gone or damaged; deploy what it was made from"
+                f"{target.id} needs {', '.join(lost)}, which is missing or damaged; deploy the release it was made from"
             )
         return target
 
     def outcome(self, id: str) -> tuple[str, str]:
-        """Who brought a generation about, and what came of it."""
+        """Give who deployed a generation, and its outcome: `in force`, `good`, `left: <why>` or `never in force`."""
         entries = [one for one in self.log if id in (one.get("to"), one.get("from"))]
         made = [one for one in entries if id == one["from" if one["action"] == "revert" else "to"]]
         who = str(made[-1]["who"]) if made else "?"
@@ -66,12 +70,15 @@ class History:
 
 
 def parse(text: str) -> History:
-    """Read the lines of `history.sh`. Raises LgtmError for output that is not its own."""
+    r"""Parse the output of `history.sh`: lines of a name and its values, tab-separated: `good\tg0123456789ab`.
+
+    Raises LgtmError when the output is not that of `history.sh`.
+    """
     rows: dict[str, list[list[str]]] = {}
     for row in (line.split("\t") for line in text.splitlines()):
         rows.setdefault(row[0], []).append(row[1:])
     if "current" not in rows:
-        raise LgtmError(f"the host's generations could not be read; it said: {text[:300]!r}")
+        raise LgtmError(f"the host's generations could not be read; the output was: {text[:300]!r}")
     current = rows["current"][0][0]
     used, free = rows["used"][0]
     return History(

@@ -1,4 +1,4 @@
-"""What a host has, read in ONE remote command."""
+"""The state of a host, which one remote command reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class Process:
-    """A service's main process: systemd's word on the unit, and the file it executes."""
+    """A service's main process: the unit's state in systemd, and the file that the process executes."""
 
     state: str
     exe: str
@@ -27,7 +27,7 @@ class Process:
 
 @dataclass(frozen=True)
 class SecretState:
-    """A secret file: mode and owner (`600:root`), keyed digest, and whether the running process has this very one."""
+    """A secret file: mode and owner (`600:root`), keyed digest; `fresh`: the running process has the same content."""
 
     mode: str
     digest: str
@@ -36,7 +36,7 @@ class SecretState:
 
 @dataclass(frozen=True)
 class Misowned:
-    """What lies below a volume with a wrong owner or mode: how many, and the first of them."""
+    """Files below a volume with a wrong owner or mode: how many, and the first of them."""
 
     many: int
     owner: str  # uid:gid
@@ -46,7 +46,7 @@ class Misowned:
 
 @dataclass(frozen=True)
 class Filesystem:
-    """The file system that a volume lies on, or would: where it is mounted, and what is free on it."""
+    """The file system of a volume, or of its nearest existing parent: mount point, and what is free on it."""
 
     target: str
     free: int  # bytes
@@ -56,9 +56,9 @@ class Filesystem:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a service takes: bytes of memory, of at most so many (None: not known, not limited); times in seconds."""
+    """What a service uses. Memory in bytes (None: not known, not limited), times in seconds."""
 
-    restarts: int  # by systemd, since somebody last started it
+    restarts: int  # by systemd, since its last manual start
     memory: int | None
     memory_max: int | None
     active_since: float  # by the clock of `uptime`
@@ -66,16 +66,14 @@ class Usage:
 
 @dataclass(frozen=True)
 class HostState:
-    """One host, as it was found. Sums are sha256; volumes are path → (owner:group, mode, type)."""
+    """One host as it was read. Sums are sha256; volumes are path → (owner:group, mode, type)."""
 
     arch: str = "amd64"
     os: str = ""
     now: int = 0  # seconds since the epoch, by the host's own clock
-    missing_tools: frozenset[str] = frozenset()  # tools that every host must have
+    missing_tools: frozenset[str] = frozenset()  # of the tools that every host needs
     current: str | None = None  # generation
-    blocked_links: Mapping[str, str] = field(
-        default_factory=dict
-    )  # path → type of what is there in the place of a link
+    blocked_links: Mapping[str, str] = field(default_factory=dict)  # path of a link → type of what is there instead
     pending: str = ""  # a switch under way
     sums: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # generation → path → sha256
     irregular: Mapping[str, frozenset[str]] = field(default_factory=dict)  # generation → paths of wrong type or mode
@@ -84,14 +82,14 @@ class HostState:
     artifacts: frozenset[str] = frozenset()  # intact ones, by directory
     users: frozenset[str] = frozenset()
     volumes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
-    misowned: Mapping[str, Misowned] = field(default_factory=dict)  # volume → what is wrong below it
+    misowned: Mapping[str, Misowned] = field(default_factory=dict)  # volume → files below it
     impassable: Mapping[str, str] = field(default_factory=dict)  # directory above volumes or artifacts → its mode
-    filesystems: Mapping[str, Filesystem] = field(default_factory=dict)  # volume → where it lies
+    filesystems: Mapping[str, Filesystem] = field(default_factory=dict)  # volume → its file system
     used: Mapping[str, int] = field(default_factory=dict)  # volume → bytes
     memory: tuple[int, int] | None = None  # bytes in all, and available
     uptime: float = 0  # seconds
-    usage: Mapping[str, Usage] = field(default_factory=dict)  # service → what its process takes
-    unmounted: frozenset[str] = frozenset()  # of the mount points that were asked about
+    usage: Mapping[str, Usage] = field(default_factory=dict)  # by service
+    unmounted: frozenset[str] = frozenset()  # declared mount points where nothing is mounted
     secrets: Mapping[str, SecretState] = field(default_factory=dict)  # service/name → state
     referenced_secrets: frozenset[str] = (
         frozenset()
@@ -102,21 +100,25 @@ class HostState:
     loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     listeners: tuple[tuple[str, str], ...] = ()  # (address:port, process) of every TCP listener
     pids: Mapping[str, int] = field(default_factory=dict)
-    fingerprint: str = ""  # of all that does not change by itself
+    fingerprint: str = ""  # digest of all lines that do not change by themselves
 
 
 def digest(nonce: str, secret: Secret) -> str:
-    """What `read.sh` prints for a secret file that holds this value."""
+    """Give the digest that `read.sh` prints for a secret file with this value: sha256 of nonce and value."""
     return hashlib.sha256((nonce + secret.reveal()).encode()).hexdigest()
 
 
 def parse(text: str) -> HostState:
-    """Read the lines of `read.sh`. Raises LgtmError for output that is not its own."""
+    r"""Parse the output of `read.sh`: lines of a name and its values, tab-separated: `user\tlgtm-loki`.
+
+    Lines that start with `~` change by themselves, and are no part of the fingerprint. Raises LgtmError when the
+    output is not that of `read.sh`.
+    """
     rows: dict[str, list[list[str]]] = {}
     for row in (line.split("\t") for line in text.splitlines()):
         rows.setdefault(row[0].lstrip("~"), []).append(row[1:])
     if "current" not in rows:
-        raise LgtmError(f"the host's state could not be read; it said: {text[:300]!r}")
+        raise LgtmError(f"the host's state could not be read; the output was: {text[:300]!r}")
     distribution, release, machine = rows["os"][0]
     current = rows["current"][0][0]
     filesystems = {path: _filesystem(*rest) for path, *rest in rows.get("room", [])}
@@ -164,7 +166,7 @@ def parse(text: str) -> HostState:
 
 
 def fingerprint(text: str) -> str:
-    """The digest of all lines that do not change by themselves; the lock compares it on the host."""
+    """Give the sha256 of all lines that do not start with `~`; `lock.sh` compares it on the host."""
     stable = "".join(f"{line}\n" for line in text.splitlines() if not line.startswith("~"))
     return hashlib.sha256(stable.encode()).hexdigest()
 
@@ -179,13 +181,13 @@ def _memory(rows: Mapping[str, list[list[str]]]) -> tuple[int, int] | None:
 
 
 def _usage(restarts: str, memory: str, most: str, since: str) -> Usage:
-    """systemd says `infinity` or `[not set]` where there is no number."""
+    """systemd prints `infinity` or `[not set]` where it has no number."""
     current, limit = (int(text) if text.isdigit() else None for text in (memory, most))
     return Usage(int(restarts or 0), current, limit, int(since or 0) / 1e6)
 
 
 def _nested(rows: Iterable[list[str]], value: int) -> dict[str, dict[str, str]]:
-    """Rows of (outer key, value, inner key) as a map of maps."""
+    """Turn rows of (outer key, value, inner key) into a map of maps."""
     nested: dict[str, dict[str, str]] = {}
     for outer, content, inner in rows:
         nested.setdefault(outer, {})[inner] = content
@@ -193,7 +195,7 @@ def _nested(rows: Iterable[list[str]], value: int) -> dict[str, dict[str, str]]:
 
 
 def _irregular(rows: Mapping[str, list[list[str]]]) -> dict[str, frozenset[str]]:
-    """What lies in a generation but is no plain file of root's with mode 644, or no directory with mode 755."""
+    """Paths of a generation that are not a regular file of root with mode 644, or a directory with mode 755."""
     irregular: dict[str, set[str]] = {}
     for generation, _, _, _, path in rows.get("file", []):
         irregular.setdefault(generation, set()).add(path)

@@ -1,4 +1,4 @@
-"""What people make with a service, such as dashboards: known before a change of it, and looked for afterwards."""
+"""What people make with a service, such as dashboards: listed before a change of the service, and again after it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SETTLES = 60  # seconds until a service that was restarted lists everything agai
 
 @dataclass(frozen=True)
 class Made:
-    """A kind of things that people make with a service.
+    """A kind of things that people make with a service, such as dashboards.
 
-    `url` lists them, and `names` reads the list, or raises Bad; `clashes` says of the same answer what cannot stay
-    beside that which is deployed. `user` and `secret` are those of a Check.
+    `url` lists them. `names` parses that answer, or raises Bad; `clashes` gives what in the same answer conflicts
+    with what is deployed. `user` and `secret` are those of a Check.
     """
 
     id: str
@@ -28,12 +28,12 @@ class Made:
     secret: str = ""
 
     def presence_check(self, before: Names) -> Check:
-        """The check that all that was there before a change is there after it."""
+        """Give the check that everything of `before` still exists."""
         return Check(
-            id=self.id, title=f"The {self.title} that people had are there", url=self.url,
+            id=self.id, title=f"No {self.title} are lost", url=self.url,
             judge=lambda answer: _all_there(self, before, self.names(answer)),
-            remedy="the host goes back by itself; see what the new version says of its migration, or deploy again if "
-            "somebody deleted that meanwhile",
+            remedy="the host reverts; see the log of the new version's migration, or deploy again if "
+            "somebody deleted them meanwhile",
             patience=SETTLES, settles=SETTLES, user=self.user, secret=self.secret,
         )  # fmt: skip
 
@@ -41,15 +41,15 @@ class Made:
 def _all_there(made: Made, before: Names, after: Names) -> str:
     if lost := sorted(before[one] or one for one in before.keys() - after.keys()):
         more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        raise NotYet(f"of {len(before)} {made.title} {len(lost)} are gone: {', '.join(lost[:3])}{more}")
+        raise NotYet(f"{len(lost)} of {len(before)} {made.title} are missing: {', '.join(lost[:3])}{more}")
     return f"all {len(before)}"
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """What lies in a service's data of another installation, as the task module reads it before the first start.
+    """What a service's data has from another installation, as its task module reads it before the first start.
 
-    `problems` say why it cannot be taken over as it is; `notes` what becomes of it; `made` is id of a Made → names.
+    `problems` say why the data cannot be adopted, `notes` what happens to it; `made` is a Made's id → names.
     """
 
     problems: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Adopted:
 
 
 def presence_checks(kinds: list[tuple[str, Made]], answers: list[Answer]) -> tuple[list[tuple[str, Check]], list[str]]:
-    """(service, check) of all kinds that could be listed, to be asked after the change; and why others could not."""
+    """Give the checks (service, check) to ask after a change, and a message for each kind that could not be listed."""
     checks: list[tuple[str, Check]] = []
     unknown = []
     for (service, made), answer in zip(kinds, answers, strict=True):

@@ -1,4 +1,4 @@
-"""What is done to a host: changes, as a value. Printable, testable, the same for a dry run and a real one."""
+"""The plan: the changes that a run makes on a host, as a value. It is the same for a dry run and a real one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lgtm.model.artifact import Resolved
 from lgtm.model.component import Volume
 from lgtm.model.generation import Generation
 
-MARGIN = 30  # seconds that a switch may take beyond activation and verification, before the host goes back by itself
+MARGIN = 30  # seconds that the host waits beyond activation and verification before it reverts
 
 Kind = Literal["user", "directory", "volume", "artifact", "secret", "support", "file",
                "switch", "link", "stop", "restart", "reload"]  # fmt: skip
@@ -19,7 +19,10 @@ ACTIVATING: tuple[Kind, ...] = ("switch", "link", "stop", "restart", "reload")
 
 @dataclass(frozen=True)
 class Change:
-    """One thing on a host that is not as declared: its kind, its name, why it differs, and what is done about it."""
+    """One difference between a host and its declaration: kind, subject, reason, and what the run does about it.
+
+    `str(Change("file", "order", "changed"))` is `file      order: changed`.
+    """
 
     kind: Kind
     subject: str
@@ -32,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that takes one host from what it has to what is declared; `changes` are in the order of the steps."""
+    """All changes that bring one host to its declaration, in the order in which they are made."""
 
     host: str
     generation: Generation
@@ -43,15 +46,18 @@ class Plan:
     rehearsed: tuple[str, ...] = ()  # services of which something differs from the generation in force
 
     def of(self, *kinds: Kind) -> tuple[Change, ...]:
-        """The changes of these kinds."""
+        """Give the changes of these kinds: `plan.of("restart", "reload")`."""
         return tuple(change for change in self.changes if change.kind in kinds)
 
     def subjects(self, kind: Kind, *actions: Action) -> list[str]:
-        """What the changes of a kind are about: all of them, or those with these actions."""
+        """Give the subjects of a kind's changes, limited to `actions` if any are given.
+
+        `plan.subjects("secret", "remove")` names the secrets that are removed.
+        """
         return [one.subject for one in self.of(kind) if not actions or one.action in actions]
 
     def only(self, *kinds: Kind) -> Plan:
-        """The same plan without changes of other kinds."""
+        """Give the same plan with changes of these kinds alone."""
         return replace(self, changes=self.of(*kinds))
 
     @property
@@ -60,12 +66,12 @@ class Plan:
 
     @property
     def activates(self) -> bool:
-        """Whether `current`, a link or a service is touched, rather than files beside them alone."""
+        """Whether `current`, a unit's link or a service changes, and not only files beside them."""
         return bool(self.of(*ACTIVATING))
 
     @property
     def stages(self) -> bool:
-        """Whether the generation must be written: `current` never moves to one that is not complete."""
+        """Whether the generation must be staged: `current` only moves to a complete one."""
         return bool(self.of("file", "switch"))
 
     @property
@@ -82,7 +88,7 @@ class Plan:
         return [every[directory] for directory in self.subjects("artifact")]
 
     def activation(self, at_most: int) -> int:
-        """Seconds that restarting, reloading and awaiting the services may take."""
+        """Give the seconds that activation may take: 10, each restarted service's ready timeout, and 20 per reload."""
         waits = [self.generation.component(service).ready_timeout for service in self.subjects("restart")]
         return min(at_most, 10 + sum(waits) + 20 * len(self.of("reload")))
 
@@ -91,20 +97,20 @@ class Plan:
         """The services (with commas, or `-`) that a revert must leave as they are: their data cannot go back."""
         return ",".join(self.oneway) or "-"
 
-    def differences(self, anew: Plan) -> list[str]:
-        """How a plan that was made anew differs in what is done, as sentences; none: this one can be carried out.
+    def differences(self, new: Plan) -> list[str]:
+        """List how the changes of a newer plan differ from this one's, a line each; empty if this plan still holds.
 
-        Restarts and reloads do not count, since the switch decides them itself, unless nothing was to be switched.
+        Restarts and reloads do not count, since the switch decides them itself, unless this plan has no switch.
         """
-        gone, came = (_steps(a) - _steps(b) for a, b in ((self, anew), (anew, self)))
-        found = [f"no longer to do: {kind} {subject}" for kind, subject in sorted(gone)]
-        found += [f"to do as well: {kind} {subject}" for kind, subject in sorted(came)]
-        if not found and anew.activates and not self.activates:
-            found = [f"to do as well: {' '.join(str(one).split())}" for one in anew.of("restart", "reload")]
-        return found
+        removed, added = _steps(self) - _steps(new), _steps(new) - _steps(self)
+        lines = [f"no longer needed: {kind} {subject}" for kind, subject in sorted(removed)]
+        lines += [f"also needed: {kind} {subject}" for kind, subject in sorted(added)]
+        if not lines and new.activates and not self.activates:
+            lines = [f"also needed: {' '.join(str(one).split())}" for one in new.of("restart", "reload")]
+        return lines
 
     def lines(self) -> list[str]:
-        """The plan as people read it, a line for each change."""
+        """Give the plan as people read it, one line per change."""
         return [str(change) for change in self.changes]
 
 

@@ -1,4 +1,4 @@
-"""What a host has, against what it should have → a plan: the one comparison that everything rests on. Pure."""
+"""The comparison: a host's state and its generation → the plan of changes. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from lgtm.model.plan import Change, Kind, Plan
 UNITS = "/etc/systemd/system"
 
 
-def make(
-    host: str,
-    generation: Generation,
-    state: HostState,
-    nonce: str,
-    support: Mapping[str, str],
-    oneway: Iterable[str] = (),
-) -> Plan:
-    """Compare. `support` is path → text of the plain files that every host has; `oneway` as in Plan."""
+def make(host: str, generation: Generation, state: HostState, nonce: str, support: Mapping[str, str],
+         oneway: Iterable[str] = ()) -> Plan:  # fmt: skip
+    """Compare a host's state with its generation, and give the plan that brings it there.
+
+    `nonce` is the key of the digests of secrets in `state`; `support` is path → text of the support files.
+    """
     restarts = tuple(_restarts(generation, state, nonce))
     users = {component.user for component in generation.components} - state.users
     sums = {path: sha256(text) for path, text in support.items()}
@@ -55,7 +52,7 @@ def _switch(generation: Generation, state: HostState) -> Iterable[Change]:
 
 
 def _directories(state: HostState) -> Iterable[Change]:
-    """Directories that get the right to pass through for everybody, and no other: reading them stays as it is."""
+    """Directories above volumes and artifacts that services cannot pass; they get `x` for others, and nothing else."""
     for path, mode in sorted(state.impassable.items()):
         yield Change("directory", path, f"mode {mode} → {int(mode, 8) | 1:o}: no service reaches what lies below")
 
@@ -70,7 +67,7 @@ def _volumes(components: Iterable[Component], state: HostState) -> Iterable[Chan
 
 
 def _wrong(user: str, volume: Volume, state: HostState) -> str:
-    """What is wrong with a volume that is there, or nothing."""
+    """Why an existing volume must be repaired; empty if it need not be."""
     owner, mode, kind = state.volumes[volume.path]
     below = state.misowned.get(volume.path)
     if kind != "directory":
@@ -114,7 +111,7 @@ def _differences(kind: Kind, have: Mapping[str, str], want: Mapping[str, str]) -
 
 
 def _files(generation: Generation, state: HostState) -> Iterable[Change]:
-    """Against the staged generation when it is there (drift), otherwise against the one in force (change)."""
+    """Compare with the staged generation if there is one (drift), else with the generation in force (change)."""
     staged = generation.id in state.sums
     have = state.sums.get(generation.id if staged else state.current or "", {})
     want = {path: sha256(text) for path, text in generation.files.items()}
@@ -132,7 +129,7 @@ def _files(generation: Generation, state: HostState) -> Iterable[Change]:
 
 
 def _changes(service: str, generation: Generation, state: HostState) -> bool:
-    """Whether what a service is made of differs from the generation in force: its card names its artifact."""
+    """Whether a service's files or artifact differ from those in force; its card names its artifact."""
     have, places = state.sums.get(state.current or "", {}), (f"services/{service}", f"units/{unit_name(service)}")
     want = {path: sha256(text) for path, text in generation.files.items()}
     mine = {path for path in (*have, *want) if path in places or path.startswith(f"etc/{service}/")}
@@ -150,14 +147,14 @@ def _links(generation: Generation, state: HostState) -> Iterable[Change]:
 
 
 def foreign(generation: Generation, state: HostState) -> set[str]:
-    """The services whose units are linked on the host, but which this generation does not have."""
+    """Give the services whose units are linked on the host, but which are not in the generation."""
     linked = {path.rsplit("/", 1)[1] for path, target in state.links.items() if target}
     services = {unit.removeprefix("lgtm-").removesuffix(".service") for unit in linked if unit.startswith("lgtm-")}
     return services - set(generation.services) - {"recover"}
 
 
 def _restarts(generation: Generation, state: HostState, nonce: str) -> Iterable[Change]:
-    """The services whose process is not the declared one."""
+    """The services whose process was not started from the declared files, artifact and secrets."""
     for component in generation.components:
         if why := _outdated(component, generation, state, nonce):
             process = state.processes.get(component.service)
@@ -165,7 +162,7 @@ def _restarts(generation: Generation, state: HostState, nonce: str) -> Iterable[
 
 
 def _outdated(component: Component, generation: Generation, state: HostState, nonce: str) -> str:
-    """Why a service must be restarted, or nothing."""
+    """Why a service must be restarted; empty if it need not be."""
     service = component.service
     process = state.processes.get(service)
     if process is None or not process.active:
@@ -192,5 +189,5 @@ def _reloads(generation: Generation, state: HostState, restarted: Collection[str
 
 
 def _changed(want: Mapping[str, str], have: Mapping[str, str]) -> str:
-    """The first path that differs, or nothing."""
+    """The first path that differs; empty if none does."""
     return next((path for path in sorted(want.keys() | have.keys()) if want.get(path) != have.get(path)), "")

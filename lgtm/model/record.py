@@ -1,4 +1,4 @@
-"""What a run has found, host by host: the one value behind the JSON and the page that a run leaves."""
+"""The record of a run, host by host: its JSON file and its HTML page are made of it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lgtm.model.running import Running
 
 @dataclass
 class HostRecord:
-    """What was found on one host; times in seconds since the epoch."""
+    """The results of one host; times in seconds since the epoch."""
 
     name: str
     generation: str = ""  # that is declared
     current: str = ""  # that is in force
-    in_force: bool = False  # whether the host is as declared, in every detail
+    in_force: bool = False  # whether the host has no difference to its declaration
     versions: dict[str, str] = field(default_factory=dict)
     stand_ins: list[str] = field(default_factory=list)
     plan: list[str] = field(default_factory=list)
     checks: list[dict[str, str]] = field(default_factory=list)
-    well_since: int | None = None  # since when this release has been well there, as verify.py knows it
+    well_since: int | None = None  # since when this release has been healthy there, as verify.py keeps it on the host
     now: int = 0  # by the host's own clock
     history: list[Any] = field(default_factory=list)
 
@@ -34,7 +34,7 @@ class HostRecord:
         self.stand_ins = sorted({one.name for one in generation.artifacts.values() if one.stand_in})
 
     def set_running(self, running: Mapping[str, Running]) -> None:
-        """Stand-ins are those that run (service → what its process executes), and not those that are declared."""
+        """Record the stand-ins that run, in place of the declared ones; `running` is service → what it executes."""
         self.stand_ins = sorted(service for service, one in running.items() if one.stand_in)
 
     def add_checks(self, results: Iterable[Result]) -> None:
@@ -57,7 +57,7 @@ class Record:
     release: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
-    sentences: list[str] = field(default_factory=list)  # what went wrong, as it was said
+    sentences: list[str] = field(default_factory=list)  # error messages, as they were printed
     hosts: dict[str, HostRecord] = field(default_factory=dict)
     plots: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)  # of a rollout

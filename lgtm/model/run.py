@@ -1,4 +1,4 @@
-"""The state of one run: what was asked for, what was found so far, what it ends with. One object, and nowhere else."""
+"""The state of one run in one object: its options, its results so far, its exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEVERITY = (Exit.OK, Exit.PENDING, Exit.REFUSED, Exit.LOCKED, Exit.FAILED, Exit.
 
 @dataclass(frozen=True)
 class Options:
-    """What was said on pyinfra's command line, apart from `--data`."""
+    """The options on pyinfra's command line, apart from `--data`."""
 
     inventory: str = ""  # the path, as it was typed
     script: str = ""  # such as `deploy.py`
@@ -29,7 +29,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Switch:
-    """A switch to a generation that lies on the host. Seconds that activating and verifying it may take."""
+    """A switch to a generation on the host. `activation` and `verification` are the seconds that these may take."""
 
     to: str
     activation: int
@@ -52,16 +52,18 @@ class Run:
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))  # makes digests of secrets useless to others
     record: Record = field(default_factory=Record)
     declarations: dict[str, Declaration] = field(default_factory=dict)
-    running: dict[str, Mapping[str, Running]] = field(default_factory=dict)  # of the hosts that were read
+    running: dict[str, Mapping[str, Running]] = field(
+        default_factory=dict
+    )  # host → service → what its process executes; hosts that were read
     results: dict[str, list[Result]] = field(default_factory=dict)  # of the hosts that were asked
     switches: list[Switch] = field(default_factory=list)  # of all hosts, whose windows are the same
     leases: dict[str, Lease] = field(default_factory=dict)
     failures: dict[str, Exit] = field(default_factory=dict)  # of the operation that runs now
-    accounted: set[str] = field(default_factory=set)  # failed hosts whose exit code is among `exits`
+    accounted: set[str] = field(default_factory=set)  # failed hosts whose exit code is in `exits`
     exits: list[Exit] = field(default_factory=list)
 
     def ends_with(self, code: Exit) -> None:
-        """Add an exit code; a milder one never hides a worse one."""
+        """Add an exit code; the run ends with the worst one."""
         self.exits.append(code)
 
     @property

@@ -1,4 +1,4 @@
-"""What really runs on a host, whatever is declared for it: the answers of its services prove that. Pure."""
+"""What the processes of a host execute, which may differ from what is declared for it. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Running:
 
 
 def running(generation: Generation, state: HostState) -> dict[str, Running]:
-    """service → what its process executes; services without a process, or with a foreign one, are left out."""
+    """Give service → what its process executes; without services that have no process, or one that is not ours."""
     executed = {
         service: process.exe.removeprefix(f"{ARTIFACTS}/").partition("/")[0]
         for service, process in state.processes.items()
@@ -40,5 +40,5 @@ def running(generation: Generation, state: HostState) -> dict[str, Running]:
 
 
 def as_declared(generation: Generation) -> dict[str, Running]:
-    """The same of a host that is not read: what is declared for it is taken for what runs."""
+    """Give the same for a host that was not read: it is assumed to run what is declared."""
     return {name: Running(artifact.directory, artifact) for name, artifact in generation.artifacts.items()}

@@ -1,4 +1,4 @@
-"""`.env.<environment>` → Secret values that mask themselves everywhere."""
+"""`.env.<environment>` → Secret values, which are masked wherever they are shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLACEHOLDERS = (
 
 
 class Secret:
-    """A value that can be carried and compared, but is shown only to whoever calls `reveal()`."""
+    """A value that is masked when it is shown or formatted; only `reveal()` gives it."""
 
     __slots__ = ("_value",)
 
@@ -60,15 +60,14 @@ class Secret:
 
 
 def as_json(value: Mapping[str, Secret]) -> Secret:
-    """A JSON object whose values are secret, as a secret: redis_exporter's password file."""
+    """Make one secret of a JSON object whose values are secrets: redis_exporter's password file."""
     return Secret(json.dumps({key: secret.reveal() for key, secret in value.items()}))
 
 
 def load(folder: Path, environment: str, known: Collection[str]) -> dict[str, Secret]:
-    """Read `.env.<environment>`; `known` are the keys that something reads.
+    """Read `.env.<environment>` and give key → Secret for every non-empty value; `known` are the keys in use.
 
-    Returns key → Secret for every non-empty value. Raises Refusal for an unknown key, a placeholder left in
-    place or a file that others can read.
+    Raises Refusal for an unknown key, for a placeholder value, and when other users can read the file.
     """
     import dotenv  # here, since a run without secrets need not pay for it
 
@@ -101,5 +100,5 @@ def _findings(name: str, key: str, value: str, known: Collection[str]) -> list[s
 
 
 def missing(host: str, service: str, key: str, environment: str) -> Refusal:
-    """The refusal for a secret that a service cannot do without."""
+    """Make the refusal for a secret that a service needs and `.env.<environment>` lacks."""
     return Refusal(f"{host}: {service} needs {key}; add {key}=… to .env.{environment} (see .env.example)")

@@ -1,4 +1,4 @@
-"""Component → systemd unit: the hardening all services share, and each one's own lines."""
+"""The systemd unit of a component: the hardening that all services share, and the service's own lines."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ HARDENING: dict[str, str | None] = {
 
 
 def render(component: Component, artifact: str) -> str:
-    """The unit file of a component whose artifact lies in the directory `artifact`."""
+    """Render the unit file of a component; `artifact` is the artifact's directory on the host."""
     service, unit = component.service, component.unit
     lines = [
         "[Unit]",
@@ -80,13 +80,16 @@ def render(component: Component, artifact: str) -> str:
 
 
 def command_line(command: tuple[str, ...], artifact: str, etc: str = "") -> str:
-    """The argument list as systemd reads it: quoted, with its own specifiers and variables escaped."""
+    """Give a command as systemd reads it: arguments quoted, systemd's specifiers and variables escaped.
+
+    `command_line(("{artifact}/loki", "--log=50%"), "/opt/x")` → `/opt/x/loki --log=50%%`.
+    """
     words = [word.replace("{artifact}", artifact).replace("{etc}", etc) for word in command]
     return " ".join(shlex.quote(_escaped(word)).replace("$", "$$") for word in words)
 
 
 def _escaped(text: str) -> str:
-    """What systemd reads as this text: it knows specifiers everywhere, and C escapes within quotes too."""
+    """Escape a text for systemd, which replaces specifiers everywhere and C escapes in quotes."""
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("%", "%%")
 
 

@@ -1,4 +1,4 @@
-"""One host as it is, beside what it is declared to be: what every judgement and every plan is made of."""
+"""A host's state and its declaration, side by side: checks and plans compare the two."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lgtm.model.site import Site
 
 @dataclass(frozen=True)
 class View:
-    """A host beside its declaration. `now` is the controller's clock, in seconds since the epoch."""
+    """A host's declaration and its state. `now` is the controller's clock, in seconds since the epoch."""
 
     declaration: Declaration
     state: HostState
     now: int
-    removable: Collection[str] = ()  # services that somebody has asked to be removed
+    removable: Collection[str] = ()  # services that `--data remove` names
 
     @property
     def site(self) -> Site:
@@ -34,5 +34,5 @@ class View:
 
     @property
     def running(self) -> set[str]:
-        """The services whose process is there."""
+        """The services whose unit is active."""
         return {service for service, process in self.state.processes.items() if process.active}

@@ -29,7 +29,10 @@ def restore(host: Host) -> None:
     """Put a copy of the data of one service back in force."""
     run = run_settings(host)
     if not run.service:
-        raise Refusal(f"{host.name}: say --data service=<name>, and --data copy_name=<name> unless it is the newest")
+        raise Refusal(
+            f"{host.name}: name the service with --data service=<name>, and a backup other than the newest with "
+            "--data copy_name=<name>"
+        )
     _enqueue(host, run, f"Restore {run.service}", "restore", [run.service, run.copy_name])
 
 
@@ -38,7 +41,7 @@ def destroy(host: Host) -> None:
     run = run_settings(host)
     if not run.service or run.confirm != host.name:
         raise Refusal(
-            f"{host.name}: this destroys /data/<service> for ever; if that is what you want, say "
+            f"{host.name}: this deletes /data/<service> permanently; to confirm, use "
             f"--limit {host.name} --data service=<name> --data confirm={host.name}"
         )
     _enqueue(host, run, f"Destroy {run.service}", "destroy", [run.service])

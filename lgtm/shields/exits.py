@@ -41,7 +41,7 @@ def interrupts_exit_130() -> None:
     """Ctrl-C exits 0: a script takes an interrupted deploy for a finished one."""
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
-        click.echo("Interrupted: what runs on a host goes on there.", err=True)
+        click.echo("Interrupted: what runs on a host continues there.", err=True)
         RUN.ends_with(Exit.INTERRUPTED)
         sys.exit(Exit.INTERRUPTED)
 

@@ -16,8 +16,8 @@ from lgtm.shields.connection import NOPASSWD
 from lgtm.shields.patch import around, cli
 
 REFUSED_FLAGS = {
-    "no_wait": "pyinfra forgets failures with it",
-    "serial": "pyinfra goes on to the next host after a failure; run host by host with --limit",
+    "no_wait": "pyinfra ignores failures with it",
+    "serial": "pyinfra continues with the next host after a failure; run host by host with --limit",
     "use_sudo_password": NOPASSWD,
     "same_sudo_password": NOPASSWD,
 }

@@ -23,8 +23,8 @@ def prompt_only_for_something() -> None:
         about_changes = message.startswith("Detected changes")
         if sys.stdin is None or not sys.stdin.isatty():
             if about_changes:
-                raise Usage("stdin is not a terminal: pass -y to apply, or --dry to look")
-            say("a host failed and stdin is not a terminal to ask whether to go on: stopped")
+                raise Usage("stdin is not a terminal: pass -y to apply, or --dry to see the plan")
+            say("a host failed and stdin is not a terminal to ask whether to continue: stopped")
             return False
         try:
             confirmed: bool = original(message)

@@ -16,16 +16,16 @@ from lgtm.shields.connection import NOPASSWD, login
 from lgtm.shields.patch import around, cli
 
 REMEDIES = (  # what a failed connection says → what to do about it
-    ("private key", "; mend ssh_key, or leave it out to use your agent's"),
-    ("Authentication", "; ssh with this login must work without a question: see ssh_user and ssh_key"),
+    ("private key", "; correct ssh_key, or leave it out to use the keys of your agent"),
+    ("Authentication", "; ssh with this login must work without a prompt: see ssh_user and ssh_key"),
     ("No authentication methods", "; there is no key to log in with: start an agent, or set ssh_key"),
-    ("resolve", "; mend the name, or give its address as ssh_hostname"),
+    ("resolve", "; correct the name, or set ssh_hostname to its address"),
     ("found in known_hosts", "; log in by hand once, and compare its key"),
-    ("does not match", "; its key has changed: if it was installed anew, ssh-keygen -R forgets the old one"),
+    ("does not match", "; its key has changed: if the host was reinstalled, remove the old key with ssh-keygen -R"),
     ("No such file", "; ssh's own folder is missing: mkdir -m 700 ~/.ssh"),
-    ("EOF error", "; a key with a passphrase is an agent's affair: ssh-add it, and leave ssh_key out"),
-    ("Could not connect", "; is the host up, and may port 22 be reached from here?"),
-    ("protocol banner", "; what answers there is no ssh server: see ssh_port"),
+    ("EOF error", "; a key with a passphrase needs an agent: run ssh-add, and leave ssh_key out"),
+    ("Could not connect", "; check that the host is up, and that its ssh port is reachable from here"),
+    ("protocol banner", "; something else than an ssh server answers: see ssh_port"),
 )
 
 
@@ -50,7 +50,7 @@ def limits_must_match() -> None:
         for pattern in patterns:
             hosts = inventory.get_group(pattern, None) or [h for h in inventory if fnmatch(h.name, pattern)]
             if not hosts:
-                raise Usage(f"{option} {pattern}: no group and no host of the inventory is called that")
+                raise Usage(f"{option} {pattern}: no group and no host of the inventory has this name")
             chosen.update(hosts)
         return [host for host in inventory if host in chosen]
 

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
 def write(root: Path, inventories: list[str], archive: Path) -> list[str]:
     """Write the archive and give a line for each thing in it. Raises LgtmError, and then there is no archive."""
     if why := release.uncommitted(root):
-        raise Refusal(f"a bundle is a commit, and this is none: {why}; commit first")
+        raise Refusal(f"a bundle contains a commit: {why}; commit first")
     needed = {wanted: settings for path in inventories for wanted, settings in declared(path).items()}
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / NAME
@@ -69,7 +69,7 @@ def declared(inventory: str) -> Mapping[tuple[str, str, str], SiteSettings]:
             default = tasks()[service].settings.model_fields["version"].default
             found[service, str(data.get(f"{service}_version", default)), site.arch] = site
     if not found:
-        raise Refusal(f"{inventory} has no host that carries a service")
+        raise Refusal(f"{inventory} has no host with a service")
     return found
 
 

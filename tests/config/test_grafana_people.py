@@ -239,7 +239,7 @@ def test_fewer_than_before_is_a_failure_that_names_what_is_gone() -> None:
     assert unknown == []
     assert judge("h", "grafana", check, before).found == "all 5"
     lost = judge("h", "grafana", check, answer([{"uid": "a", "title": "A"}, {"uid": "new", "title": "N"}]))
-    assert (lost.verdict, lost.found) == ("failed", "of 5 dashboards 4 are gone: B, C, D and 1 more")
+    assert (lost.verdict, lost.found) == ("failed", "4 of 5 dashboards are missing: B, C, D and 1 more")
     assert lost.early  # they may still show: it is asked again for a while
 
 

@@ -234,7 +234,7 @@ def test_what_becomes_ill_by_a_deploy_takes_it_back(converged: Site, host: Host,
     sh(host, f"systemd-run --quiet --collect sh -c '{muting}'")
     run = converged.deploy(prometheus_log_level="error", node_exporter_ready_timeout=5)
     assert run.code == 1, run.text
-    assert "went back to the generation before: node_exporter is ready: " in run.text, run.text
+    assert "reverted to the previous generation: node_exporter is ready: " in run.text, run.text
     back(host, old)
 
 
@@ -265,7 +265,7 @@ def test_a_change_since_the_plan_that_makes_a_difference_is_told_and_nothing_is_
 ) -> None:
     with before_the_lock(converged, host, "chown root /data/prometheus", **CHANGE) as said:
         assert "so has what is to be done there; nothing was written, run again" in said and "exit=1" in said, said
-        assert "to do as well: volume /data/prometheus" in said, said
+        assert "also needed: volume /data/prometheus" in said, said
     assert current(host) == old and sh(host, "stat -c %U /data/prometheus") == "root"
     assert sh(host, "test -e /run/lgtm/lock || echo free") == "free"
 

@@ -56,7 +56,7 @@ BREAKS = (
     Break(
         "everything is stopped", "systemctl stop 'lgtm-*.service'", "systemctl start lgtm.target",
         {
-            "*.active": "inactive", "*.sockets": "nobody of it listens on", "*.ready": REFUSED,
+            "*.active": "inactive", "*.sockets": "it does not listen on", "*.ready": REFUSED,
             "mimir.query": REFUSED, "mimir.runtime": REFUSED, "mimir.up.*": REFUSED, "mimir.series.*": REFUSED,
             "loki.query": REFUSED, "loki.ingester": REFUSED, "loki.runtime": REFUSED, "loki.rules": REFUSED,
             "loki.lines": REFUSED, "loki.canary": "what it is sent is not taken", "tempo.generator": REFUSED,
@@ -116,7 +116,7 @@ BREAKS = (
         "until [ $(systemctl show -P NRestarts lgtm-redis_exporter) = 1 ]; do sleep 0.1; done; "
         "until systemctl is-active -q lgtm-redis_exporter; do sleep 0.1; done",
         "",
-        {"redis_exporter.active": "it keeps ending: started again 1 times"},
+        {"redis_exporter.active": "it keeps restarting: started again 1 times"},
     ),
     Break(
         "the password is another than the one that is deployed",
@@ -156,7 +156,7 @@ BREAKS = (
         "", "",
         {
             "host.mounts": "/data should be a mount point", "host.disk": "is full: ",
-            "host.retention": "by the retention asked for", "host.memory": "is what they should have",
+            "host.retention": "by their retention", "host.memory": "of memory, but",
         },
         "preflight.py",
         {"mounts": ["/data"], "disk_free_min": "900T", "mimir_series_expected": 10**12, "memory_min": "1T"},

@@ -40,15 +40,15 @@ def folder(site: Site, host: Host, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("ssh_key=nothing", "No such private key file: nothing; mend ssh_key, or leave it out"),
-        ("ssh_key={folder}/letter", "Invalid private key file: .*letter; mend ssh_key"),
-        ("ssh_key={folder}/stranger", "Authentication failed.*; ssh with this login must work without a question"),
-        ("ssh_key={folder}/locked", "; a key with a passphrase is an agent's affair: ssh-add it"),
-        ("ssh_port=2222", "Unable to connect to port 2222 .*; is the host up, and may port 22 be reached"),
-        ("ssh_hostname=198.18.0.99", "Unable to connect to port 22 on 198.18.0.99.*; is the host up"),
-        ("ssh_hostname=no.such.host.invalid", "Could not resolve hostname .*; mend the name"),
+        ("ssh_key=nothing", "No such private key file: nothing; correct ssh_key, or leave it out"),
+        ("ssh_key={folder}/letter", "Invalid private key file: .*letter; correct ssh_key"),
+        ("ssh_key={folder}/stranger", "Authentication failed.*; ssh with this login must work without a prompt"),
+        ("ssh_key={folder}/locked", "; a key with a passphrase needs an agent: run ssh-add"),
+        ("ssh_port=2222", "Unable to connect to port 2222 .*; check that the host is up"),
+        ("ssh_hostname=198.18.0.99", "Unable to connect to port 22 on 198.18.0.99.*; check that the host is up"),
+        ("ssh_hostname=no.such.host.invalid", "Could not resolve hostname .*; correct the name"),
         ("ssh_known_hosts_file={folder}/nobody", "found in known_hosts.*; log in by hand once"),
-        ("ssh_known_hosts_file={folder}/changed", "does not match.*; its key has changed: if it was installed anew"),
+        ("ssh_known_hosts_file={folder}/changed", "does not match.*; its key has changed: if the host was reinstalled"),
         ("ssh_user=guest", "sudo on lab2 asks for a password: give guest NOPASSWD sudo"),
         ("ssh_user=asked", "sudo on lab2 asks for a password: give asked NOPASSWD sudo"),
     ],
@@ -81,7 +81,7 @@ def test_another_directory_is_told(site: Site, tmp_path: Path, script: str) -> N
     data = [word for one in login[0].split() for word in ("--data", one)]
     code, text = typed(PYINFRA, "-y", *data, site.folder / "lab.py", ROOT / script, "--dry", cwd=tmp_path)
     assert code == 1
-    assert "call pyinfra in the directory that config.py and group_data are in: cd there, and run again" in text
+    assert "run pyinfra in the directory of config.py and group_data: cd there, and run again" in text
     assert "Traceback" not in text
 
 

@@ -20,7 +20,7 @@ def test_a_service_is_removed_only_when_it_is_named(converged: Site, host: Host)
     converged.hosts[host] = ("prometheus",)
     run = converged.deploy()
     assert run.code == 3, run.text
-    assert "node_exporter is on this host, but in no group of it any more" in run.text
+    assert "node_exporter is installed, but this host is not in its group" in run.text
     assert "--data remove=node_exporter" in run.text
     assert current(host) == before and sh(host, "systemctl is-active lgtm-node_exporter") == "active"
     run = converged.deploy("--data", "remove=node_exporter")

@@ -99,7 +99,7 @@ def test_a_grafana_that_loses_what_people_made_goes_back(volumes: Site, host: Ho
         sh(host, f"rm -r {drop_in} && systemctl daemon-reload")
         sh(host, """sed -i 's/"others"/"theirs"/' /data/grafana/grafana.db""")
     assert run.code == 1, run.text
-    assert "The dashboards that people had are there: of 1 dashboards 1 are gone: What somebody drew" in run.text
+    assert "No dashboards are lost: 1 of 1 dashboards are missing: What somebody drew" in run.text
     assert current(host) == before
     volumes.deployed()
 

@@ -154,4 +154,4 @@ def test_what_cannot_be_asked_for_is_a_usage_error(site: Site, flag: str) -> Non
 def test_without_yes_and_without_a_terminal_nothing_is_done(site: Site) -> None:
     run = site.run("deploy.py", yes=False)
     assert run.code == 64, run.text
-    assert "pass -y to apply, or --dry to look" in run.text
+    assert "pass -y to apply, or --dry to see the plan" in run.text

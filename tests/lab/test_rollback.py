@@ -76,7 +76,7 @@ def test_an_unknown_generation_and_a_missing_artifact_are_refused(
 ) -> None:
     _, second = two
     run = rollback(converged, to="g000000000000")
-    assert run.code == 3 and "to=g000000000000 is no generation of this host; it has" in run.text
+    assert run.code == 3 and "to=g000000000000 is not a generation on this host; it has" in run.text
     sh(host, "cd /opt/lgtm/artifacts && mkdir /opt/aside && mv node_exporter-* /opt/aside")
     run = rollback(converged)
     assert run.code == 3 and "needs node_exporter-" in run.text and "gone or damaged" in run.text

@@ -160,7 +160,7 @@ def test_a_release_that_breaks_on_the_first_production_host_stops_there(reposito
 
 def test_force_is_in_the_audit_log(repository: Repository) -> None:
     once = repository.pyinfra("prod", "deploy.py", "--limit", "lab5", "--data", "promote=force")
-    assert once.code == 3 and "say it again with --data confirm=prod" in once.text
+    assert once.code == 3 and "confirm it with --data confirm=prod" in once.text
     twice = repository.pyinfra(
         "prod", "deploy.py", "--limit", "lab5", "--data", "promote=force", "--data", "confirm=prod"
     )

@@ -69,7 +69,7 @@ def test_nobody_commits_and_the_host_goes_back_by_itself(converged: Site, host: 
     assert current(host) == other
     refused = converged.deploy(node_exporter_log_level="warn")
     assert refused.code == 3, refused.text
-    assert "is under way; it commits or goes back" in refused.text
+    assert "is under way; it commits or reverts" in refused.text
     until = time.monotonic() + 120
     while (
         sh(host, "test -e /opt/lgtm/pending -o -e /opt/lgtm/reverting && echo yes || true") and time.monotonic() < until

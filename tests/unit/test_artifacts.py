@@ -170,7 +170,7 @@ def test_a_locked_release_is_downloaded_once_and_then_comes_from_the_cache(store
 
 def test_the_cache_serves_when_offline_and_upstream_is_not_asked(store: Store, upstream: Upstream) -> None:
     offline = replace(store, offline=True)
-    with pytest.raises(Refusal, match=r"prometheus 3\.13\.3 \(.*\) cannot be had: unset LGTM_OFFLINE.*not in the"):
+    with pytest.raises(Refusal, match=r"prometheus 3\.13\.3 \(.*\) is not available: unset LGTM_OFFLINE.*not in the"):
         offline.resolve("prometheus", "3.13.3", HERE)
     assert upstream.asked == []
     store.resolve("prometheus", "3.13.3", HERE)
@@ -426,7 +426,7 @@ def refused(store: Store, binaries: Path) -> str:
 
 
 def test_an_unusable_lgtm_binaries_is_a_sentence(store: Store, binaries: Path) -> None:
-    assert "is no folder" in refused(store, binaries / "absent")
+    assert "is not a folder" in refused(store, binaries / "absent")
     (binaries / "promtool").chmod(0o644)
     assert "has no executable promtool, which prometheus needs" in refused(store, binaries)
     (binaries / "promtool").unlink()
@@ -435,7 +435,7 @@ def test_an_unusable_lgtm_binaries_is_a_sentence(store: Store, binaries: Path) -
 
 def test_an_executable_that_tells_no_version_is_a_sentence(store: Store, binaries: Path) -> None:
     script(binaries / "prometheus", "echo hello")
-    assert "names no version but says 'hello" in refused(store, binaries)
+    assert "prints no version, but 'hello" in refused(store, binaries)
     (binaries / "prometheus").write_text("#!/nowhere/at/all\n")
     assert "--version` fails" in refused(store, binaries)
 

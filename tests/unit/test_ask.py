@@ -227,7 +227,7 @@ def test_a_curl_that_is_killed_is_no_answer(host: Private) -> None:
     script = f"PATH=/opt/tools:$PATH\n{(LGTM / 'host' / 'scripts' / 'ask.sh').read_text()}"
     ran = host.sh(script, "ask", stdin="- - - - http://127.0.0.1:1/\n- - - - dns://127.0.0.1\n")
     curls, others = asking.parse_answers(ran.stdout, 2)
-    assert (curls.status, curls.body) == (0, "curl ended before it could say anything") and others.status == 200
+    assert (curls.status, curls.body) == (0, "curl ended without a result") and others.status == 200
 
 
 PLAYED = """

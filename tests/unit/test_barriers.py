@@ -26,7 +26,7 @@ def step(service: str, old: str, new: str, oneway: tuple[str, ...] = ()) -> list
 def test_data_that_went_forward_does_not_come_back(service: str, old: str, new: str) -> None:
     [sentence] = step(service, old, new, oneway=(service,))
     assert sentence.startswith(f"{service} {old} → {new}: ")
-    assert sentence.endswith("so there is no way back; go forward, or restore a backup")
+    assert sentence.endswith("so this version cannot read the data; deploy a newer one, or restore a backup")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_data_that_went_forward_does_not_come_back(service: str, old: str, new: 
 )
 def test_a_step_without_a_way_back_needs_a_word(service: str, old: str, new: str) -> None:
     [sentence] = step(service, old, new)
-    assert f"say --data oneway={service} if that is what you want" in sentence
+    assert f"accept it with --data oneway={service}" in sentence
     assert step(service, old, new, oneway=(service,)) == []
     assert crossed({service: old}, {service: new}, OURS) == {service}
 
@@ -93,11 +93,11 @@ def test_a_way_back_that_sets_aside_what_people_made_needs_a_word_and_says_where
     [sentence] = step("grafana", "12.4.2", "11.6.16")
     assert sentence == (
         "grafana 12.4.2 → 11.6.16: its database is the one that this older version left; what people made since is set "
-        "aside; say --data oneway=grafana if that is what you want"
+        "aside; accept it with --data oneway=grafana"
     )
     assert step("grafana", "12.4.2", "11.6.16", oneway=("grafana",)) == []
     assert crossed({"grafana": "11.6.16"}, {"grafana": "12.4.2"}, OURS) == set()  # a switch that fails takes it back
     [said] = set_aside({"grafana": "12.4.2"}, {"grafana": "11.6.16"}, OURS)
-    assert "grafana 11.6.16 goes on with what it had" in said and "/data/grafana/backup/12.4.2.db" in said
+    assert "grafana 11.6.16 continues with its earlier data" in said and "/data/grafana/backup/12.4.2.db" in said
     assert set_aside({"grafana": "11.6.16"}, {"grafana": "12.4.2"}, OURS) == []
     assert set_aside({}, {"grafana": "12.4.2"}, OURS) == set_aside({"tempo": "2.6.1"}, {"tempo": "2.5.0"}, OURS) == []

@@ -46,8 +46,8 @@ def test_a_hosts_version_and_processor_decide_what_is_bundled(tmp_path: Path) ->
     [
         ("node_exporter = ['vm']\n", "vm: environment is not set"),
         (f"{ONE}node_exportr = [_vm]\n", "vm: group node_exportr has no task module; did you mean node_exporter?"),
-        (f"{ONE}all = [_vm]\n", "has no host that carries a service"),
-        (None, "site.py is no inventory: name a file"),
+        (f"{ONE}all = [_vm]\n", "has no host with a service"),
+        (None, "site.py is not an inventory file: name one"),
     ],
     ids=["no environment", "misspelt", "nothing", "no file"],
 )
@@ -66,7 +66,7 @@ def test_a_command_without_an_inventory_says_how_it_is_used() -> None:
 
 def test_what_is_no_commit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     done = python("-m", "lgtm.tools.bundle", "inventories/one.py", cwd=tmp_path)
-    assert done.returncode == 3 and "a bundle is a commit, and this is none" in done.stderr
+    assert done.returncode == 3 and "a bundle contains a commit: " in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -139,7 +139,7 @@ def test_a_task_imports_the_engine_from_its_facade_alone(path: Path) -> None:
     [
         (r"restarted=.*did_change", "a restart that depends on this run's changes is forgotten by the next run", ()),
         (r"host\.when\(", "pyinfra decides it before anything ran", ()),
-        (r"--no-wait", "pyinfra forgets failures with it", ("lgtm/shields", "docs")),
+        (r"--no-wait", "pyinfra ignores failures with it", ("lgtm/shields", "docs")),
     ],
 )
 def test_no_trap_of_pyinfra_is_stepped_into(trap: str, why: str, excused: tuple[str, ...]) -> None:

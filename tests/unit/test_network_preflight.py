@@ -74,7 +74,7 @@ def test_what_only_warns_of_the_host_itself_is_told_by_a_deploy_too(
 ) -> None:
     monkeypatch.setattr(asking, "ask", lambda host, checks, secrets: [])
     network_preflight.require(HOST, replace(VIEW, state=replace(VIEW.state, os="alpine 3.20")), PLAN)
-    assert "runs alpine 3.20, on which nobody has tried this" in capsys.readouterr().err
+    assert "runs alpine 3.20, which is untested" in capsys.readouterr().err
 
 
 def test_the_secrets_that_a_host_will_get_are_known_by_the_names_of_their_files() -> None:

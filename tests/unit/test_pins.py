@@ -142,8 +142,8 @@ def failed(path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str])
 def test_an_unreachable_upstream_leaves_the_file_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(HEAD.format(site="http://127.0.0.1:2", a=A))
     said = failed(path, [], capsys)
-    assert "without a sum: mimir 2.11.0 amd64: 127.0.0.1:2 did not answer" in said
-    assert "without a sum, and no host here needs it: prometheus 3.13.3 arm64: 127.0.0.1:2 did not answer" in said
+    assert "missing pin: mimir 2.11.0 amd64: 127.0.0.1:2 did not answer" in said
+    assert "missing pin, which no host here needs: prometheus 3.13.3 arm64: 127.0.0.1:2 did not answer" in said
     assert "artifacts.lock still lacks 3; a deploy refuses only what it needs" in said
 
 
@@ -158,7 +158,8 @@ def test_what_is_published_is_recorded_whatever_else_is_missing(
     assert lock.pin("prometheus").versions["3.13.3"] == {"amd64": A, "arm64": B}
     assert said.splitlines() == [f"prometheus 3.13.3 arm64 {B}", f"mimir 2.11.0 amd64 {B}"]
     assert (
-        "no host here needs it: mimir 2.11.0 arm64: " in missing and "mimir-linux-arm64-sha-256 answered 404" in missing
+        "which no host here needs: mimir 2.11.0 arm64: " in missing
+        and "mimir-linux-arm64-sha-256 answered 404" in missing
     )
 
 

@@ -460,10 +460,10 @@ def test_the_window_is_long_enough_for_every_service_that_restarts() -> None:
         ({"processes": {"alpha": Process("activating", "")}}, []),
         ({"volumes": {"/data/alpha": ("root:root", "750", "directory")}}, []),
         ({"artifacts": frozenset({"old-1-0123"})}, []),
-        ({"support": {}}, [f"to do as well: support {path}" for path in sorted(SUPPORT)]),
-        ({"users": frozenset()}, ["to do as well: user lgtm-alpha"]),
-        ({"misowned": {}}, ["no longer to do: volume /data/alpha"]),
-        ({"current": "g0"}, ["no longer to do: switch g1 → {id}", "to do as well: switch g0 → {id}"]),
+        ({"support": {}}, [f"also needed: support {path}" for path in sorted(SUPPORT)]),
+        ({"users": frozenset()}, ["also needed: user lgtm-alpha"]),
+        ({"misowned": {}}, ["no longer needed: volume /data/alpha"]),
+        ({"current": "g0"}, ["no longer needed: switch g1 → {id}", "also needed: switch g0 → {id}"]),
     ],
 )
 def test_a_plan_that_is_made_anew_says_what_else_is_to_be_done(parts: dict[str, Any], changes: list[str]) -> None:
@@ -479,7 +479,7 @@ def test_a_restart_that_nobody_planned_is_no_part_of_a_plan_that_restarts_nothin
     wanted = build(full())
     found = replace(converged(wanted), users=frozenset())
     ended = replace(found, processes={"alpha": Process("failed", "")})
-    assert plan(wanted, found).differences(plan(wanted, ended)) == ["to do as well: restart alpha: is failed"]
+    assert plan(wanted, found).differences(plan(wanted, ended)) == ["also needed: restart alpha: is failed"]
     assert plan(wanted, ended).differences(plan(wanted, found)) == []
 
 

@@ -41,8 +41,8 @@ def test_a_bare_host_has_no_findings_either() -> None:
     [
         ({"missing_tools": frozenset({"curl"})}, "web1: curl is missing; install it"),
         ({"arch": "arm64"}, "web1: is arm64, but its artifacts are for amd64; set arch"),
-        ({"now": NOW + 31}, "web1: clock is 31 s away from this machine's, clock_skew_max = 30; set up NTP"),
-        ({"now": NOW - 31}, "web1: clock is 31 s away"),
+        ({"now": NOW + 31}, "web1: the clock differs by 31 s from this machine's, clock_skew_max is 30 s; set up NTP"),
+        ({"now": NOW - 31}, "web1: the clock differs by 31 s"),
         (
             {"pending": "- g1 0 boot deploy - anna@one hotfix"},
             "web1: a switch to g1 by anna@one hotfix (deploy) is under way; it commits",
@@ -66,7 +66,8 @@ def test_a_bare_host_has_no_findings_either() -> None:
         ),
         (
             {"links": {**HERE.links, f"{UNITS}/lgtm-gone.service": "x"}},
-            "web1: gone is on this host, but in no group of it any more; put it back, or remove it with --data remove=",
+            "web1: gone is installed, but this host is not in its group; add it to the group, or remove "
+            "the service with --data remove=",
         ),
         ({"processes": {}, "listeners": (NGINX,)}, "web1: alpha_http_port = 9001 is taken by nginx (pid 7);"),
     ],

@@ -71,10 +71,10 @@ def test_a_release_that_runs_well_on_staging_for_long_enough_is_taken() -> None:
         ),
         (
             {"checks": [{"verdict": "failed", "title": "Mimir is ready", "found": "HTTP 503"}]},
-            "staging, s1: it is not well there: Mimir is ready: HTTP 503",
+            "staging, s1: checks fail there: Mimir is ready: HTTP 503",
         ),
-        ({"well_since": 3900}, "staging, s1: well for 100 s, promote_soak is 3600 s; come back in 3500 s"),
-        ({"well_since": None}, "staging, s1: well for 0 s, promote_soak is 3600 s; come back in 3600 s"),
+        ({"well_since": 3900}, "staging, s1: healthy for 100 s, promote_soak is 3600 s; run again in 3500 s"),
+        ({"well_since": None}, "staging, s1: healthy for 0 s, promote_soak is 3600 s; run again in 3600 s"),
     ],
 )
 def test_a_release_that_staging_has_not_proved_is_refused(host: dict[str, Any], said: str) -> None:
@@ -88,9 +88,9 @@ def test_a_warning_on_staging_stops_nothing() -> None:
 
 def test_a_staging_that_does_not_answer_is_a_refusal() -> None:
     [said] = promote.judge({}, "[s1] x\ns1: cannot connect", "r1", "staging", 0)
-    assert said == "staging could not be asked: s1: cannot connect"
+    assert said == "staging could not be verified: s1: cannot connect"
     [other] = promote.judge({**REPORT, "release": "r2"}, "", "r1", "staging", 0)
-    assert other == "staging was asked with release r2, this is r1; run again"
+    assert other == "staging was verified with release r2, but this is r1; run again"
 
 
 def settings(**data: Any) -> SiteSettings:
@@ -103,12 +103,12 @@ def test_a_site_with_one_environment_asks_nobody(tmp_path: Path) -> None:
 
 def test_force_is_asked_for_twice(tmp_path: Path) -> None:
     demanding = settings(promote_from="staging")
-    with pytest.raises(Refusal, match="say it again with --data confirm=prod"):
+    with pytest.raises(Refusal, match="confirm it with --data confirm=prod"):
         promote.require(tmp_path, "inventories/prod.py", demanding, True, "")
     promote.require(tmp_path, "inventories/prod.py", demanding, True, "prod")
 
 
 def test_uncommitted_changes_are_refused_before_staging_is_asked(tree: Path) -> None:
     (tree / "tasks" / "b.py").write_text("2\n")
-    with pytest.raises(Refusal, match=r"^not committed: tasks/b.py: nobody can name"):
+    with pytest.raises(Refusal, match=r"^not committed: tasks/b.py: only a commit can be promoted"):
         promote.require(tree, "inventories/prod.py", settings(promote_from="staging"), False, "")

@@ -46,7 +46,7 @@ def test_the_output_of_a_script_that_ends_well_is_returned() -> None:
         (Output("exit=1\n", "no space left\n"), LgtmError, "web1: no space left"),
         (Output("", "sudo: a password is required\n"), LgtmError, "web1: sudo: a password is required"),
         (Output(""), LgtmError, "web1: no answer"),
-        (TimeoutError(), LgtmError, "web1: `unlock` gave no answer within 600 s"),
+        (TimeoutError(), LgtmError, "web1: `unlock` did not end within 600 s"),
         (SSHException("closed"), LgtmError, "web1: the connection was lost during `unlock` (closed)"),
         (ConnectionResetError("reset"), LgtmError, "web1: the connection was lost during `unlock` (reset)"),
     ],

@@ -62,7 +62,9 @@ def test_a_host_on_which_nothing_is_deployed_is_a_sentence() -> None:
         "nothing is deployed here; `pyinfra inventories/prod.py deploy.py --dry` shows"
     )
     gone = said(current="g0")
-    assert "/opt/lgtm/current leads to g0, which is gone; `pyinfra inventories/prod.py deploy.py` mends it" in gone
+    assert (
+        "/opt/lgtm/current points to g0, which is missing; `pyinfra inventories/prod.py deploy.py` repairs it" in gone
+    )
 
 
 def test_a_host_on_which_all_is_stopped_is_a_sentence_and_one_service_that_runs_is_enough() -> None:
@@ -87,20 +89,24 @@ LOOKS = 'users:(("alpha",pid=42,fd=7))'
         (
             "alpha.active",
             {"usage": {"alpha": Usage(7, None, None, 990.0)}},
-            "it keeps ending: started again 7 times, the last time 10 s ago",
+            "it keeps restarting: 7 restarts, the last one 10 s ago",
         ),
-        ("alpha.sockets", {"listeners": ()}, "nobody of it listens on 127.0.0.1:9001"),
+        ("alpha.sockets", {"listeners": ()}, "it does not listen on 127.0.0.1:9001"),
         (
             "alpha.sockets",
             {"listeners": (("127.0.0.1:9001", LOOKS), ("*:6060", LOOKS))},
-            "it also listens on *:6060, where others reach it",
+            "it also listens on *:6060, which other hosts can reach",
         ),
         (
             "alpha.owners",
             {"misowned": {"/data/alpha": Misowned(3, "root:root", "600", "wal")}},
             "/data/alpha: repair wal (root:root, 600) and 2 more",
         ),
-        ("alpha.memory", {"usage": {"alpha": Usage(0, 95 * 2**20, 100 * 2**20, 0.0)}}, "0.1 GiB of at most 0.1 GiB"),
+        (
+            "alpha.memory",
+            {"usage": {"alpha": Usage(0, 95 * 2**20, 100 * 2**20, 0.0)}},
+            "it uses 0.1 GiB of at most 0.1 GiB",
+        ),
         (
             "host.secrets",
             {"secrets": {"alpha/token": SecretState("644:root", "x", True)}},
@@ -111,11 +117,11 @@ LOOKS = 'users:(("alpha",pid=42,fd=7))'
             {"filesystems": {"/data/alpha": Filesystem("/data", 0, False, 5)}},
             "the file system at /data is full",
         ),
-        ("host.clock", {"now": NOW + 100}, "clock is 100 s away"),
+        ("host.clock", {"now": NOW + 100}, "the clock differs by 100 s"),
         (
             "host.retention",
             {"filesystems": {"/data/alpha": Filesystem("/data", 2**29, False, 5)}},
-            "/data/alpha will take 1.0 GiB by the retention asked for, /data has 0.5 GiB for it",
+            "/data/alpha will grow to 1.0 GiB by their retention, but /data has 0.5 GiB for them",
         ),
     ],
 )
@@ -135,8 +141,8 @@ def ahead(**parts: Any) -> dict[str, Result]:
 @pytest.mark.parametrize(
     ("id", "parts", "verdict", "said"),
     [
-        ("host.distribution", {"os": "alpine 3.20"}, "warning", "runs alpine 3.20, on which nobody has tried this"),
-        ("host.memory", {"memory": (32 * 2**20, 0)}, "warning", "the services may take 0.1 GiB, the host has 0.0 GiB"),
+        ("host.distribution", {"os": "alpine 3.20"}, "warning", "runs alpine 3.20, which is untested"),
+        ("host.memory", {"memory": (32 * 2**20, 0)}, "warning", "the services may use 0.1 GiB, the host has 0.0 GiB"),
         ("host.architecture", {"arch": "arm64"}, "failed", "is arm64, but its artifacts are for amd64"),
         ("host.tools", {"missing_tools": frozenset({"curl"})}, "failed", "curl is missing; install it"),
     ],

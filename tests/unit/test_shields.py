@@ -369,7 +369,7 @@ def test_no_operations_no_prompt(run: Run) -> None:
 
 
 def test_without_a_terminal_nothing_is_executed_unasked(run: Run, project: Path) -> None:
-    refused(run("@local", "deploy.py"), "stdin is not a terminal: pass -y to apply, or --dry to look")
+    refused(run("@local", "deploy.py"), "stdin is not a terminal: pass -y to apply, or --dry to see the plan")
     assert not (project / "done").exists()
     assert run("@local", "deploy.py", "--dry").returncode == 0
 

@@ -78,7 +78,7 @@ def test_what_was_there_before_is_remembered_while_it_is_waited_for(asked: list[
 
 def test_a_write_that_is_refused_is_the_finding(asked: list[list[str]]) -> None:
     [result] = asking.ask(Host(), [check(write=Write("http://127.0.0.1:2/refuses", "{}"))])  # type: ignore[arg-type]
-    assert not result.ok and result.found == "what it is sent is not taken: HTTP 503: 1"
+    assert not result.ok and result.found == "it refuses what the check writes: HTTP 503: 1"
 
 
 def test_the_first_of_several_urls_that_is_not_well_speaks_for_all(asked: list[list[str]]) -> None:
