@@ -1,1 +1,1 @@
-"""Where binaries come from: pins, sources, downloads; nothing without its sha256."""
+"""Where artifacts come from: pins, sources, downloads. Nothing is used without its sha256."""

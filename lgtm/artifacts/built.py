@@ -1,4 +1,4 @@
-"""Executables that somebody has built: which version they are."""
+"""The version of executables in LGTM_BINARIES, which they print themselves."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from lgtm.model.errors import Refusal
 
 _VERSION = re.compile(r"version\W{0,3}v?(\d[\w.+~-]*)")
-_NUMBER = re.compile(r"\bv?(\d+\.\d+\.\d+[\w.+~-]*)")  # redis_exporter does not say the word
+_NUMBER = re.compile(r"\bv?(\d+\.\d+\.\d+[\w.+~-]*)")  # redis_exporter prints the number alone
 
 
 def version(program: Path) -> str:
-    """Ask a program which version it is."""
+    """Run `program --version` and give the version. Raises Refusal when it fails or prints none."""
     command = [str(program.absolute()), "--version"]
     try:
         ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)

@@ -1,4 +1,4 @@
-"""What comes over the network, and files that are whole or not there."""
+"""Downloads, and files that are complete or do not exist."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _silent: set[str] = set()
 
 
 class Unobtainable(LgtmError):
-    """A URL did not give what was asked of it; whoever asked knows whether that matters."""
+    """A URL could not be read; the caller decides whether that is an error."""
 
 
 @contextmanager
 def ask(url: str) -> Iterator[http.client.HTTPResponse]:
-    """Open a URL, or raise Unobtainable; a server that did not answer is not asked again in this process."""
+    """Open a URL. Raises Unobtainable; a server that did not answer once is not asked again by this process."""
     parts = urlsplit(url)
     server, host = parts.netloc, str(parts.hostname)
     if server in _silent:
@@ -52,7 +52,7 @@ def ask(url: str) -> Iterator[http.client.HTTPResponse]:
 
 @contextmanager
 def unfinished(folder: Path, name: str) -> Iterator[Path]:
-    """Give a file to write, which is renamed once it is whole; what was not renamed is removed."""
+    """Give a temporary file to write and rename; it is removed if it was not renamed."""
     folder.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(".part", f"{name}.", folder)
     os.close(handle)

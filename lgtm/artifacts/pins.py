@@ -1,4 +1,4 @@
-"""The lock file: what to install, from where, with which sha256; as a command, it records missing sums."""
+"""The file of pins, `artifacts.lock`: what is installed, from where, with which sha256. The command records pins."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from typing import Any
 from lgtm.artifacts.download import Unobtainable, ask, unfinished
 from lgtm.model.errors import Exit, LgtmError, Refusal
 
-PATH = Path("artifacts.lock")  # of the repository in which one works
-PACKAGED = Path(__file__).parents[1] / "artifacts.lock"  # in a wheel: what holds where that repository has none
+PATH = Path("artifacts.lock")  # of the repository in the working directory
+PACKAGED = Path(__file__).parents[1] / "artifacts.lock"  # of a wheel: used when the repository has none
 ARCHES = ("amd64", "arm64")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One artifact of the lock file; `versions` is version → arch → sha256."""
+    """One artifact of the file of pins; `versions` is version → arch → sha256."""
 
     name: str
     url: str
@@ -34,7 +34,7 @@ class Pin:
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def sha256(self, version: str, arch: str) -> str | None:
-        """Give the pinned digest, or None where there is none."""
+        """Give the pinned sha256, or None if there is no pin."""
         return self.versions.get(version, {}).get(arch)
 
     def download(self, version: str, arch: str) -> str:
@@ -42,25 +42,25 @@ class Pin:
         return _filled(self.url, version, arch)
 
     def inside(self, arch: str) -> Mapping[str, str]:
-        """Map what the archive (or the bare download) calls each member to what we call it."""
-        theirs = {ours: _filled(name, "", arch) for name, ours in self.rename.items()}
-        return {theirs.get(member, member): member for member in self.members}
+        """Map each member's name in the archive (or of the bare download) to its name on our hosts."""
+        upstream = {ours: _filled(name, "", arch) for name, ours in self.rename.items()}
+        return {upstream.get(member, member): member for member in self.members}
 
     def nearest(self, version: str) -> list[str]:
-        """Name the three known versions that are nearest to this one."""
+        """Give the three pinned versions that are nearest to this one."""
         pairs = {known: zip(_numbers(version), _numbers(known), strict=True) for known in self.versions}
         return sorted(pairs, key=lambda known: [abs(a - b) for a, b in pairs[known]])[:3]
 
 
 @dataclass(frozen=True)
 class Pins:
-    """The lock file, read and found sound."""
+    """The file of pins, read and valid."""
 
     pins: Mapping[str, Pin]
 
     @classmethod
     def load(cls, path: Path) -> Pins:
-        """Read the lock file; Refusal if it cannot be read or does not make sense."""
+        """Read the file of pins. Raises Refusal when it cannot be read or is invalid."""
         try:
             return cls.parse(in_force(path).read_text(), path.name)
         except OSError as error:
@@ -68,7 +68,10 @@ class Pins:
 
     @classmethod
     def parse(cls, text: str, where: str = "artifacts.lock") -> Pins:
-        """Read the text of a lock file; Refusal naming the table and the value that is wrong."""
+        """Parse the text of a file of pins. Raises Refusal with the table and the value that is invalid.
+
+        Pins.parse(text).pin("loki").sha256("3.6.3", "amd64")
+        """
         try:
             tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -76,7 +79,7 @@ class Pins:
         return cls({name: _pin(name, table, where) for name, table in tables.items()})
 
     def pin(self, name: str) -> Pin:
-        """Give an artifact's pin; Refusal naming the nearest one if there is none."""
+        """Give an artifact's pin. Raises Refusal with the nearest name if there is none."""
         if name not in self.pins:
             near = difflib.get_close_matches(name, self.pins, 1, 0) or ["none"]
             raise Refusal(f"artifact {name} is not in artifacts.lock: did you mean {near[0]}?")
@@ -84,11 +87,11 @@ class Pins:
 
 
 class Contradiction(LgtmError):
-    """A published sum is another than the one in the lock file."""
+    """The published sha256 differs from the pinned one."""
 
 
 def in_force(path: Path) -> Path:
-    """Give the lock file that holds: this one, or the packaged one where there is none."""
+    """Give the file of pins in use: this one, or the packaged one if this one does not exist."""
     return path if path.exists() or not PACKAGED.exists() else PACKAGED
 
 
@@ -124,7 +127,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def published(text: str, file: str) -> str | None:
-    """Find a file's sha256 in what upstream publishes: a list (`hex  name`) or a digest alone."""
+    """Find a file's sha256 in what upstream publishes: a list of `hex  name`, or one digest alone; None if neither."""
     rows = [line.split() for line in text.lower().splitlines() if line.strip()]
     named = {row[1].lstrip("*").rpartition("/")[2]: row[0] for row in rows if len(row) == 2}
     alone = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else ""
@@ -139,9 +142,9 @@ def _text(url: str) -> str:
 
 
 def fetched(pin: Pin, version: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Ask upstream for one version's sums: those it has (arch → sum), and why it lacks others that we lack too.
+    """Ask upstream for one version's sha256: give those it has (arch → sha256), and why others are missing.
 
-    Raises Contradiction when it publishes another sum than the one we have.
+    Raises Contradiction when a published sha256 differs from the pinned one.
     """
     found, missing = {}, {}
     for arch in ARCHES:
@@ -161,14 +164,14 @@ def fetched(pin: Pin, version: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def used(root: Path) -> set[str]:
-    """Tell the architectures of a repository's hosts: that of the settings' default, and any that is written there."""
+    """Give the architectures of a repository's hosts: the default one, and any in its inventories and group data."""
     files = [path for folder in ("inventories", "group_data") for path in sorted((root / folder).glob("*.py"))]
     lines = [line.partition("#")[0] for path in files for line in path.read_text().splitlines()]
     return {ARCHES[0]} | {arch for arch in ARCHES if any(re.search(f"[\"']{arch}[\"']", line) for line in lines)}
 
 
 def recorded(text: str, pin: Pin, version: str, sums: Mapping[str, str]) -> str:
-    """Write the sums that a row lacks into the text of a lock file, and the row itself if it is new."""
+    """Add the sums that a row lacks to the text of a file of pins, and the row itself if it is new."""
     lines, header = text.splitlines(), f'[{pin.name}.versions."{version}"]'
     if version not in pin.versions:
         ours = re.compile(rf"\[{re.escape(pin.name)}[].]")
@@ -180,7 +183,7 @@ def recorded(text: str, pin: Pin, version: str, sums: Mapping[str, str]) -> str:
 
 
 def _end(lines: list[str], header: int) -> int:
-    """Find the line after a table's last key; comments and blank lines behind it belong to the next table."""
+    """Give the line after a table's last key; comments and blank lines behind it belong to the next table."""
     end = header + 1
     for at in range(header + 1, len(lines)):
         if lines[at].startswith("["):
@@ -191,9 +194,9 @@ def _end(lines: list[str], header: int) -> int:
 
 
 def main(arguments: list[str], path: Path = PATH) -> int:
-    """Record what is published of the sums that the lock file lacks; say which, and which it still lacks.
+    """Record the published sha256 of every pin that is missing; print those, and those still missing.
 
-    It fails when hosts here need one of those, or when a published sum is not the one that we have.
+    Gives exit code 1 when hosts here need one that is missing, or when a published one differs from its pin.
     """
     if len(arguments) not in (0, 2):
         print("usage: python -m lgtm.tools.pins [NAME VERSION]", file=sys.stderr)

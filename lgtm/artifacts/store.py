@@ -1,4 +1,4 @@
-"""Where an artifact's bytes come from: one order of sources, and nothing without a sha256."""
+"""The sources of artifacts, in a fixed order. Nothing is used without its sha256."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lgtm.model.errors import Refusal
 
 NO_PIN = "0" * 64  # in the place of a sha256, where somebody only looks
 _HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-_downloading = threading.Lock()  # hosts are prepared side by side, and each file is fetched once
+_downloading = threading.Lock()  # hosts are prepared in parallel, and each file is downloaded once
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Store:
     """The sources, asked in this order: LGTM_BINARIES, cache, upstream (or its mirror), fallback folder."""
 
     pins: Pins
-    cache: Path  # its files are called by their sha256, verified before they got that name
+    cache: Path  # a file's name is its sha256, which was verified before
     binaries: Path | None = None
     fallback: Path | None = None
     offline: bool = False
@@ -42,7 +42,10 @@ class Store:
     push: bool = True  # the controller downloads; otherwise hosts fetch the URL themselves, but never a zip
 
     def resolve(self, name: str, version: str, arch: str) -> Resolved:
-        """Find an artifact in the first source that has it; Refusal naming what was tried and the remedy."""
+        """Find an artifact in the first source that has it. Raises Refusal with the sources tried and the remedy.
+
+        store.resolve("loki", "3.6.3", "amd64").directory  # loki-3.6.3-0123456789ab
+        """
         pin, tried = self.pins.pin(name), []
         if arch not in ARCHES:
             raise Refusal(f"{name} {version}: hosts are {' or '.join(ARCHES)}, not {arch}")
@@ -56,7 +59,7 @@ class Store:
         raise Refusal(_why(pin, version, arch, "; ".join(filter(None, tried)) or "no source"))
 
     def local_file(self, resolved: Resolved) -> tuple[Path, str]:
-        """Give the file to push and the sha256 of its bytes; fetches, verifies and repacks it if need be."""
+        """Give the file to send and its sha256; downloads, verifies and repacks it if needed. Raises Refusal."""
         path = resolved.path
         if path is None:
             try:
@@ -72,13 +75,13 @@ class Store:
         return path, resolved.sha256
 
     def _built(self, pin: Pin, version: str, arch: str) -> Resolved | str:
-        """Take the executables of LGTM_BINARIES, or a whole release in a folder of its name; whatever the version."""
+        """Take the executables in LGTM_BINARIES, or a complete release in its folder there, in any version."""
         if self.binaries is None:
             return ""
         what = f"{pin.name} {version} for {arch}: LGTM_BINARIES={self.binaries}"
         if not self.binaries.is_dir():
             raise Refusal(f"{what} is not a folder: correct or unset it")
-        release = self.binaries / pin.name  # a whole release, for what is more than its executables
+        release = self.binaries / pin.name  # a complete release, for programs that need more than executables
         folder = release if release.is_dir() else self.binaries
         files = {member: folder / member for member in pin.members}
         first = files[pin.members[0]]
@@ -97,7 +100,7 @@ class Store:
         return Resolved(pin.name, has, arch, digest, "LGTM_BINARIES", False, False, "flat", where, None)
 
     def _pinned(self, pin: Pin, version: str, arch: str) -> Resolved | str:
-        """Take the locked bytes from the cache, or from upstream (or its mirror)."""
+        """Take the pinned artifact from the cache, or from upstream (or its mirror)."""
         if (digest := pin.sha256(version, arch)) is None:
             return "without a pin, cache and upstream are not used"
         layout, path = "flat" if pin.layout == "zip" else pin.layout, self.cache / digest
@@ -117,7 +120,7 @@ class Store:
             return f"not in the cache; {source}: {error}"
 
     def _prepared(self, pin: Pin, version: str, arch: str) -> Resolved | str:
-        """Take what the fallback folder's index names; its archives have one top directory."""
+        """Take the artifact that the fallback folder's index names; its archives have one top directory."""
         if self.fallback is None:
             return ""
         index = self.fallback / "index.json"
@@ -151,7 +154,7 @@ class Store:
             return part.replace(target)
 
     def _repacked(self, resolved: Resolved, path: Path) -> str:
-        """Turn a zip into a flat tar whose members can be executed."""
+        """Turn a zip into a flat tar with executable members."""
         _verified(path, resolved.sha256, f"{resolved}: the cache")
         inside = self.pins.pin(resolved.name).inside(resolved.arch)
         try:
@@ -164,7 +167,7 @@ class Store:
             raise Refusal(f"{resolved}: no zip of {', '.join(inside)} ({error}): correct `rename`") from error
 
     def _packed(self, members: dict[str, Path]) -> str:
-        """Put a tar into the cache whose bytes depend on the members alone, and give its sha256."""
+        """Put a tar into the cache whose bytes depend only on its members, and give its sha256."""
         with unfinished(self.cache, "packing") as part:
             with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as archive:
                 for name, path in members.items():
@@ -177,7 +180,7 @@ class Store:
             return digest
 
     def _remembered(self, what: str, files: Collection[Path], make: Callable[[], list[str]]) -> list[str]:
-        """Make something of files once, until one has another size or mtime; its first item is a sha256."""
+        """Keep what `make` gives for files until the size or mtime of one changes; its first item is a sha256."""
         stamp = [[str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
         key = hashlib.sha256("\0".join(str(file.absolute()) for file in files).encode()).hexdigest()[:16]
         memo = self.cache / f"{what}-{key}.json"
@@ -204,7 +207,7 @@ def _why(pin: Pin, version: str, arch: str, tried: str) -> str:
 
 
 def _verified(path: Path, wanted: str, what: str) -> str:
-    """Give a file's sha256 if it is the wanted one; else remove the file: Refusal with both digests."""
+    """Give a file's sha256 if it is the wanted one. Else removes the file, and raises Refusal with both."""
     if (got := _digest(path)) != wanted:
         path.unlink()
         raise Refusal(f"{what} gives sha256 {got}, not {wanted}; removed that file: find out who changed it")

@@ -55,7 +55,7 @@ def ask(root: Path, inventory: Path) -> tuple[Mapping[str, Any], str]:
 
 
 def judge(report: Mapping[str, Any], stderr: str, identity: str, source: str, soak: float) -> list[str]:
-    """Why what `source` says of itself is not enough to take release `wanted`; `soak` in seconds."""
+    """Give the reasons why the record of `source` does not prove release `identity`; `soak` in seconds."""
     if not report.get("hosts"):
         return [f"{source} could not be verified: {stderr.splitlines()[-1].strip() if stderr else 'it left no report'}"]
     if report["release"] != identity:

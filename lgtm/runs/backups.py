@@ -1,4 +1,4 @@
-"""Data that has no other source of truth: copied, put back, or destroyed for ever. What three runs do for each host."""
+"""backup.py, restore.py, destroy.py: data that exists nowhere else is copied, restored, or deleted permanently."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lgtm.model.errors import Exit, Refusal
 from lgtm.model.run import RUN
 from lgtm.runs.start import unlock, who
 
-COPIES = 7  # of each service that are kept
+COPIES = 7  # backups of each service that are kept
 
 
 def backup(host: Host) -> None:
-    """Copy what services of one host keep that nobody else has, to /data/backup there."""
+    """Copy the databases of a host's services to /data/backup there; with `--data service`, of that one."""
     run = run_settings(host)
     _enqueue(host, run, "Backup", "backup", [str(COPIES), *([run.service] if run.service else [])])
 
 
 def restore(host: Host) -> None:
-    """Put a copy of the data of one service back in force."""
+    """Restore a backup of one service. Raises Refusal unless `--data service` names it."""
     run = run_settings(host)
     if not run.service:
         raise Refusal(
@@ -37,7 +37,7 @@ def restore(host: Host) -> None:
 
 
 def destroy(host: Host) -> None:
-    """Destroy the data of a service that has left one host; asked for by the service's name and the host's."""
+    """Delete the data of a service that was removed from a host. Raises Refusal unless service and host are named."""
     run = run_settings(host)
     if not run.service or run.confirm != host.name:
         raise Refusal(
@@ -50,10 +50,10 @@ def destroy(host: Host) -> None:
 @operation()
 def under_lock(script: str, arguments: list[str]) -> Step:
     """
-    Run a script that gives the lock of the host back itself, and show what it prints.
+    Run a script that releases the lock of the host itself, and print its output.
 
     + script: name of a file in ``lgtm/host/scripts``, without ``.sh``
-    + arguments: what it is told
+    + arguments: of the script
 
     **Example:**
 

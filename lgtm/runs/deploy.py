@@ -1,4 +1,4 @@
-"""Bring a host to what is declared: look, plan, and enqueue the operations that the plan needs, if any."""
+"""deploy.py: reads a host, makes the plan, and enqueues the operations that the plan needs, if any."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lgtm.runs import start
 
 
 def deploy(host: Host) -> None:
-    """Bring one host to what is declared."""
+    """Deploy to one host: bring it to its declaration."""
     site, run = start.begin(host)
     start.unlock(host, run)
     view = comparison.read_view(host, site, run.removable)
@@ -52,7 +52,7 @@ def deploy(host: Host) -> None:
 
 
 def _fetch(view: View, plan: Plan) -> None:
-    """Have and verify what will be sent from here, before the host is touched."""
+    """Download and verify the artifacts that are sent from here, before the host is written to."""
     source = store(view.site.root, view.site.here.settings)
     for artifact in plan.artifacts:
         if source.push or not artifact.url:
@@ -60,7 +60,7 @@ def _fetch(view: View, plan: Plan) -> None:
 
 
 def _enqueue(view: View, plan: Plan, asked: Gate) -> None:
-    """Everything beside what is in force: nothing of it is used before the switch."""
+    """Enqueue what is written beside the generation in force; none of it is used before the switch."""
     if asked.counted:
         gate.count(gate=asked, name="Count what people made")
     for service in plan.generation.services:
@@ -79,7 +79,7 @@ def _enqueue(view: View, plan: Plan, asked: Gate) -> None:
 
 
 def _switch(view: View, plan: Plan, asked: Gate, who: str) -> None:
-    """The switch and its gate."""
+    """Enqueue the switch and its gate."""
     activation = plan.activation(view.site.here.settings.activation_max)
     switch = Switch(plan.generation.id, activation, asked.patience, keep=plan.keep)
     switching.announce(switch)

@@ -18,11 +18,11 @@ from lgtm.model.site import Site
 from lgtm.report import terminal
 from lgtm.runs import start
 
-LINES = 6  # of what a service says of its failure
+LINES = 6  # of a service's journal that are shown
 
 
 def diagnose(host: Host) -> None:
-    """Ask one host; with the last one, say the cause of each problem. A cause that is found fails the run."""
+    """Check one host; after the last one, print the root cause of each problem. A root cause fails the run."""
     site, run = start.begin(host)
     problems = _problems(run.problem)
     checked = verify.run_checks(host, site, run.patience, drills=run.mail)
@@ -48,7 +48,7 @@ def _problems(id: str) -> list[Problem]:
 
 
 def _journals(site: Site, hosts: Sequence[Host], finding: Finding) -> list[str]:
-    """What the service that is to blame says of its failure, or all that might be: the evidence, the cause first."""
+    """The journal of the failing service; without a cause, those of all services of the problem."""
     cause, lines = finding.cause, []
     for host in hosts:
         services = [cause.service] if cause else finding.problem.services

@@ -1,4 +1,4 @@
-"""Say whether a host is as declared, and since when it is not; node_exporter is told, too."""
+"""drift.py: prints the difference between a host and its declaration, and since when; node_exporter exports it, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask what can be known of a host before a deploy, and change nothing."""
+"""preflight.py: checks a host before a deploy, and changes nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lgtm.runs import start
 
 
 def preflight(host: Host) -> None:
-    """Ask it of one host, and show it; whatever would refuse a deploy refuses here."""
+    """Check one host and print the results; whatever would refuse a deploy ends this run with the same exit code."""
     site, run = start.begin(host)
     view = comparison.read_view(host, site, run.removable)
     results = network_preflight.results(host, view, comparison.make_plan(view))

@@ -1,4 +1,4 @@
-"""Repair the owners and modes of the data of a host, and nothing else."""
+"""repair.py: repairs the owners and modes of the data of a host, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lgtm.runs import start
 
 
 def repair(host: Host) -> None:
-    """Repair one host."""
+    """Repair the owners and modes of the data of one host."""
     site, run = start.begin(host)
     view = comparison.read_view(host, site, run.removable)
     if comparison.nothing_deployed(view, Exit.FAILED):

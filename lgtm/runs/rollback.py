@@ -1,4 +1,4 @@
-"""Take a host back. No settings of a service are read: they may be what is broken."""
+"""rollback.py: returns a host to an earlier generation. It reads no service's settings: they may be the failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lgtm.runs.start import unlock, who
 
 
 def rollback(host: Host) -> None:
-    """Take one host back to the last good generation, or to the one that is named; or show what there is."""
+    """Return one host to the last good generation, or to that of `--data to`; or list its generations."""
     run, settings = run_settings(host), site_settings(host)
     unlock(host, run)
     history = facts.generations(host)
@@ -48,7 +48,7 @@ def rollback(host: Host) -> None:
 
 
 def _refuse(host: Host, history: History, target: Kept, accepted_oneway: frozenset[str]) -> None:
-    """Raise Refusal when the data that lies there could not be read any more."""
+    """Raise Refusal when the target's versions cannot read the host's data."""
     now = history.kept.get(history.current or "")
     if now is None:
         return

@@ -1,4 +1,4 @@
-"""What every run begins with: the site, what was said of the run, its record."""
+"""What every run starts with: the site, the settings of the run, its record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lgtm.report import record
 
 
 def begin(host: Host) -> tuple[Site, RunSettings]:
-    """The site, seen from a host, and what was said of this run; it leaves a record where that is asked for."""
+    """Give the site, seen from a host, and the run's settings; the run writes its record if `--data` names a file."""
     run, here = run_settings(host), site(ctx_state.get().inventory, host)
     settings = here.here.settings
     RUN.record.script, RUN.record.inventory = options().script, options().inventory
@@ -28,17 +28,17 @@ def begin(host: Host) -> tuple[Site, RunSettings]:
     RUN.record.settings = {"batch": settings.rollout_batch, "undo": settings.rollout_undo,
                            "soak": seconds(settings.promote_soak), "from": settings.promote_from}  # fmt: skip
     for one in ctx_state.get().inventory.get_active_hosts():
-        RUN.record.host(one.name)  # all of them, and in the order of the inventory
+        RUN.record.host(one.name)  # in the order of the inventory
     record.leave(run.json_, run.html)
     return here, run
 
 
 def unlock(host: Host, run: RunSettings) -> None:
-    """Break a lock that nobody holds any more, if that is asked for."""
+    """Break the lock of a run that has ended, if `--data unlock=true`."""
     if run.unlock and not options().dry and (answer := remote.run(host, "break", [who(run)])):
         click.echo(f"[{host.name}] {answer}", err=True)
 
 
 def who(run: RunSettings) -> str:
-    """`anna@laptop` and the message, as one word per part, since it ends up in a line of the lock."""
+    """Give `anna@laptop` and the run's message, with single spaces: it becomes one line of the lock."""
     return " ".join([f"{getpass.getuser()}@{socket.gethostname()}", *run.message.split()])

@@ -1,4 +1,4 @@
-"""Ask every check of a host, and keep the verdict there."""
+"""verify.py: asks every check of a host, and keeps the verdict there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOUR = 3600  # seconds that a plot looks back
 
 
 def verify(host: Host) -> None:
-    """Ask every check of one host and show the results; a failed one fails the run."""
+    """Ask every check of one host and print the results; a failing check fails the run."""
     site, run = start.begin(host)
     checked = checklist.run_checks(host, site, run.patience, drills=run.mail)
     if checked is None:
@@ -47,7 +47,7 @@ def _prove(host: Host, verdict: list[str]) -> None:
 
 
 def _look_back(host: Host, declared: Declaration) -> None:
-    """The plots of the last hour, and what was done on the host."""
+    """Record the plots of the last hour and the host's log."""
     end = int(time.time())
     span = f"&start={end - HOUR}&end={end}&step=60"
     answers = asking.query(host, [asking.Question(plot.url + span) for plot in declared.plots])

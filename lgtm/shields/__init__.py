@@ -1,7 +1,7 @@
-"""What pyinfra 3.10.0 gets wrong for us, mended: one small function per gap, all applied by `install()`.
+"""Fixes for gaps of pyinfra 3.10.0: one small function per gap, all applied by `install()`.
 
 config.py calls `install()`; the pyinfra CLI executes config.py before it loads the inventory. What is decided
-earlier (an unknown option, a missing deploy file) is mended only where `install()` ran before the CLI did.
+earlier (an unknown option, a missing deploy file) is fixed only if `install()` ran before the CLI did.
 Every name patched is private to pyinfra: its version is pinned, and
 tests/unit/test_pyinfra_assumptions.py says which gap an upgrade has closed.
 """
@@ -49,7 +49,7 @@ _applied: list[Callable[[], None]] = []
 
 
 def install() -> None:
-    """Apply every shield; a second call only looks at the command line again."""
+    """Apply every shield; a second call only checks the command line again."""
     while len(_applied) < len(SHIELDS):
         _applied.append(SHIELDS[len(_applied)])
         _applied[-1]()

@@ -20,7 +20,7 @@ NOPASSWD = "a sudo password is readable in the host's process list; give the use
 
 
 def login(host: Any) -> tuple[str, str]:
-    """The user and address (host:port) a host is reached with; the address is empty where that is not SSH."""
+    """Give the user and the address (host:port) of a host's connection; the address is empty without SSH."""
     if not isinstance(host.connector, ssh.SSHConnector):
         return getpass.getuser(), ""
     data: Any = host.connector.data

@@ -1,4 +1,4 @@
-"""Exit codes: one for each way in which a run can end, 130 for an interrupted run."""
+"""Exit codes: one for each kind of end of a run, 130 for an interrupted run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lgtm.shields.patch import around, cli, cli_errors, context
 
 
 def _verdict() -> Exit:
-    """The run's exit code; a failed host that is not accounted for counts as FAILED."""
+    """The run's exit code; a failed host without an exit code counts as FAILED."""
     state = context.ctx_state.get()
     if state and state.initialised and {host.name for host in state.failed_hosts} - RUN.accounted:
         RUN.ends_with(Exit.FAILED)

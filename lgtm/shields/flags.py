@@ -1,4 +1,4 @@
-"""The command line: flags that are refused, `--data` as it was typed, and the directory it is typed in."""
+"""The command line: refused flags, `--data` as it was typed, and the working directory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def refuse_flags() -> None:
 
 
 def this_directory_comes_first() -> None:
-    """The directory one works in comes last on Python's path: another checkout, installed, has its `tasks` taken."""
+    """The working directory is last on Python's path: the `tasks` of another, installed checkout would be used."""
     sys.path.insert(0, os.getcwd())
 
 
@@ -50,5 +50,5 @@ def data_stays_as_typed() -> None:
         # pyinfra's own arguments are no settings of ours: as a string, `_sudo=false` would switch sudo on,
         # and its connector refuses `ssh_port=22`.
         guessed = [key for key in typed if key.startswith("_") or key in _NOT_TEXT]
-        theirs = original([f"{key}={typed[key]}" for key in guessed], *ssh)
-        return {**{key: CliValue(value) for key, value in typed.items()}, **theirs}
+        parsed = original([f"{key}={typed[key]}" for key in guessed], *ssh)
+        return {**{key: CliValue(value) for key, value in typed.items()}, **parsed}

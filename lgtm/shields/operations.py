@@ -1,4 +1,4 @@
-"""Operations: each is known by its file, fails for its own host only, and never acts on a fact that failed."""
+"""Operations: each is identified by its file, fails for its own host only, and never uses a failed fact."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class _Failed(commands.PyinfraCommand):
 
 
 def _report(host: Any, error: Exception) -> None:
-    """Say why an operation fails on a host: a sentence for ours, the traceback for what nobody foresaw."""
+    """Print why an operation fails on a host: the message of an error of ours, else the traceback."""
     if not isinstance(error, LgtmError):
         say("".join(traceback.format_exception(error)), host)
         return

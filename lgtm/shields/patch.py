@@ -1,4 +1,4 @@
-"""How a shield takes its place: pyinfra's modules under short names, and `around` to patch what is in them."""
+"""How shields patch pyinfra: its modules under short names, and the decorator `around`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ context, ssh = import_module("pyinfra.context"), import_module("pyinfra.connecto
 
 
 def around(owner: Any, name: str) -> Callable[[Callable[..., Any]], None]:
-    """Put the decorated `f(original, …)` in the place of `owner.name`."""
+    """Replace `owner.name` by the decorated `f(original, …)`."""
     original = getattr(owner, name)
 
     def decorate(replacement: Callable[..., Any]) -> None:

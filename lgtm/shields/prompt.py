@@ -1,4 +1,4 @@
-"""The prompt: asked only where there is something to do, and somebody to answer."""
+"""The prompt: shown only when there is something to do and a terminal to answer on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator reads of an error: its sentence, behind the host it is about, and no traceback."""
+"""What an operator reads of an error: its host and its message, and no traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lgtm.shields.patch import around, cli_errors, context
 
 
 def say(sentence: object, host: Any = None) -> None:
-    """Print a sentence in red on stderr, each line behind its host."""
+    """Print a message in red on stderr, each line after its host's name."""
     RUN.record.sentences.append(str(sentence))
     prefix = host.print_prefix if host is not None else ""  # pyinfra's `host` has no truth value
     for line in str(sentence).splitlines():

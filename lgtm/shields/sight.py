@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: how far it is, and no colours where none are wanted."""
+"""The output of a run: how many operations are left, and colours only where they are wanted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lgtm.shields.patch import around, context
 
 
 def steps_are_counted() -> None:
-    """Operations are told one after the other: how many are left is not."""
+    """pyinfra prints operations one by one, but not how many are left."""
 
     @around(import_module("pyinfra.api.operations"), "log_operation_start")
     def _(original: Any, op_meta: Any, *args: Any, **kwargs: Any) -> None:

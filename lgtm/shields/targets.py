@@ -1,4 +1,4 @@
-"""Which hosts a run is for: those of the inventory, in its order, as limited, and every one of them reachable."""
+"""The hosts of a run: those of the inventory, in its order, within --limit; all of them must be reachable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One archive with all that a site without internet needs: `python -m lgtm.tools.bundle inventories/prod.py`.
+"""Makes one archive for a site without internet: `python -m lgtm.tools.bundle inventories/prod.py`.
 
 In it are the commit of this checkout, the Python packages that it runs with, and every artifact that the inventories'
 hosts carry, by its sha256. Secrets are not in it. A deploy from it touches no network but SSH.
