@@ -1,7 +1,7 @@
 """Throwaway hosts on this machine; every target is the lab's own."""
 
 environment = "lab"
-allow_unlocked = True  # Debian's binaries and stand-ins
+allow_unpinned = True  # Debian's binaries and stand-ins
 artifact_push = True  # lab hosts have no way out
 artifact_fallback = ".lab/artifacts"
 

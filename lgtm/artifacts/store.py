@@ -37,7 +37,7 @@ class Store:
     fallback: Path | None = None
     offline: bool = False
     mirror: str | None = None
-    allow_unlocked: bool = False
+    allow_unpinned: bool = False
     look: bool = False  # nothing is fetched, and nothing refused for want of a pin
     push: bool = True  # the controller downloads; otherwise hosts fetch the URL themselves, but never a zip
 
@@ -49,7 +49,7 @@ class Store:
         pin, tried = self.pins.pin(name), []
         if arch not in ARCHES:
             raise Refusal(f"{name} {version}: hosts are {' or '.join(ARCHES)}, not {arch}")
-        for source in (self._built, self._pinned, self._prepared):
+        for source in (self._from_binaries, self._from_pin, self._from_fallback):
             found = source(pin, version, arch)
             if isinstance(found, Resolved):
                 return found
@@ -66,7 +66,7 @@ class Store:
                 path = self._downloaded(str(resolved), str(resolved.url), resolved.sha256)
             except Unobtainable as error:
                 raise Refusal(f"{resolved}: {error}: set a mirror that is reachable") from error
-        if resolved.locked and self.pins.pin(resolved.name).layout == "zip":
+        if resolved.pinned and self.pins.pin(resolved.name).layout == "zip":
             packed = self._remembered("zip", [path], lambda: [self._repacked(resolved, path)])[0]
             return self.cache / packed, packed
         if path.parent != self.cache:
@@ -74,7 +74,7 @@ class Store:
             self._remembered(f"sum-{wanted}", [path], lambda: [_verified(path, wanted, what)])
         return path, resolved.sha256
 
-    def _built(self, pin: Pin, version: str, arch: str) -> Resolved | str:
+    def _from_binaries(self, pin: Pin, version: str, arch: str) -> Resolved | str:
         """Take the executables in LGTM_BINARIES, or a complete release in its folder there, in any version."""
         if self.binaries is None:
             return ""
@@ -87,8 +87,8 @@ class Store:
         first = files[pin.members[0]]
         if folder == self.binaries and (first.parent != folder or not first.exists()):
             return f"LGTM_BINARIES has no {pin.members[0]}"
-        if not self.allow_unlocked:
-            raise Refusal(f"{what} is not in artifacts.lock, and allow_unlocked is False: unset it")
+        if not self.allow_unpinned:
+            raise Refusal(f"{what} is not in artifacts.lock, and allow_unpinned is False: unset it")
         if arch != _HERE:
             return f"LGTM_BINARIES is for this machine, {_HERE}"
         if bad := [each for each in files if not (files[each].is_file() and os.access(files[each], os.X_OK))]:
@@ -99,7 +99,7 @@ class Store:
         where = self.cache / digest
         return Resolved(pin.name, has, arch, digest, "LGTM_BINARIES", False, False, "flat", where, None)
 
-    def _pinned(self, pin: Pin, version: str, arch: str) -> Resolved | str:
+    def _from_pin(self, pin: Pin, version: str, arch: str) -> Resolved | str:
         """Take the pinned artifact from the cache, or from upstream (or its mirror)."""
         if (digest := pin.sha256(version, arch)) is None:
             return "without a pin, cache and upstream are not used"
@@ -119,7 +119,7 @@ class Store:
         except Unobtainable as error:
             return f"not in the cache; {source}: {error}"
 
-    def _prepared(self, pin: Pin, version: str, arch: str) -> Resolved | str:
+    def _from_fallback(self, pin: Pin, version: str, arch: str) -> Resolved | str:
         """Take the artifact that the fallback folder's index names; its archives have one top directory."""
         if self.fallback is None:
             return ""
@@ -132,8 +132,8 @@ class Store:
             digest, stand_in = str(entry["sha256"]), bool(entry["stand_in"])
         except (OSError, ValueError, KeyError, AttributeError) as error:
             return f"{index} is missing or broken ({error!r})"
-        if not self.allow_unlocked:
-            return f"{source} has {has}, which is not in artifacts.lock, and allow_unlocked is False"
+        if not self.allow_unpinned:
+            return f"{source} has {has}, which is not in artifacts.lock, and allow_unpinned is False"
         if version not in (has, *pin.versions):
             return f"{source} has {has}, not {version}"
         if not path.is_file():

@@ -38,7 +38,7 @@ def store(root: Path, settings: SiteSettings) -> Store:
         fallback=root / settings.artifact_fallback if settings.artifact_fallback else None,
         offline=bundled or os.environ.get("LGTM_OFFLINE") == "1",
         mirror=settings.artifact_mirror,
-        allow_unlocked=settings.allow_unlocked,
+        allow_unpinned=settings.allow_unpinned,
         look=bool(RUN.options and RUN.options.offline),
         push=settings.artifact_push,
     )
@@ -79,7 +79,7 @@ def _service(site: Site, service: str) -> tuple[ServiceSettings, Component, Reso
     artifact = store(site.root, site.here.settings).resolve(
         component.artifact.name, component.artifact.version, site.here.settings.arch
     )
-    if artifact.version != settings.version:  # an unlocked one
+    if artifact.version != settings.version:  # an unpinned one
         settings = settings.model_copy(update={"version": artifact.version})
         component = task.component(settings, site)
     for amend in amendments():

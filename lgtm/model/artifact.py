@@ -17,7 +17,7 @@ class Resolved:
     arch: str
     sha256: str
     source: str
-    locked: bool
+    pinned: bool  # by artifacts.lock
     stand_in: bool
     layout: str  # of what a host gets: tar (one top directory) | flat (tar without one) | binary
     path: Path | None
@@ -30,9 +30,9 @@ class Resolved:
 
     @property
     def label(self) -> str:
-        """Give its provenance, as the manifest and reports show it."""
-        unlocked = "stand-in" if self.stand_in else f"unlocked: {self.source}"
-        return "locked" if self.locked else unlocked
+        """Give its provenance, as plans and reports show it: `pinned`, `unpinned: <source>` or `stand-in`."""
+        unpinned = "stand-in" if self.stand_in else f"unpinned: {self.source}"
+        return "pinned" if self.pinned else unpinned
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} for {self.arch}"

@@ -132,11 +132,16 @@ def _manifest(components: tuple[Component, ...], artifacts: Mapping[str, Resolve
         component.service: {
             "version": artifacts[component.service].version,
             "artifact": artifacts[component.service].directory,
-            "source": artifacts[component.service].label,
+            "source": _source(artifacts[component.service]),
         }
         for component in components
     }
     return json.dumps({"services": services}, indent=1, sort_keys=True) + "\n"
+
+
+def _source(artifact: Resolved) -> str:
+    """An artifact's label in the manifest's own words: other words would give every host a new generation."""
+    return {"pinned": "locked"}.get(artifact.label, artifact.label.replace("unpinned", "unlocked"))
 
 
 def _identity(files: Mapping[str, str]) -> str:

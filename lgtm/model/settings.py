@@ -104,7 +104,7 @@ class SiteSettings(Settings):
     arch: Literal["amd64", "arm64"] = "amd64"  # of the host's processor
     environment: str  # names `.env.<environment>` and the label on every sample
     private_address: str | None = None  # where this host's peers reach it
-    allow_unlocked: bool = False  # accept binaries that artifacts.lock does not know (labs only)
+    allow_unpinned: bool = False  # accept binaries that artifacts.lock does not know (labs only)
     artifact_push: bool = False  # the controller sends artifacts; otherwise hosts download them
     artifact_mirror: str | None = None  # replaces the upstream address of every artifact
     artifact_fallback: str | None = None  # folder with an index.json, asked last (labs only)

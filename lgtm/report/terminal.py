@@ -162,8 +162,8 @@ def provenance(runs: Iterable[Running], unread: Iterable[str] = ()) -> None:
             _say(click.style(f"  STAND-IN  {name} {version}, not the real program{declared}", "yellow", bold=True))
         elif not one.as_declared:
             _say(click.style(f"  other     {one.directory} runs; {one.declared.directory} is declared", "yellow"))
-        elif not one.declared.locked:
-            _say(click.style(f"  unlocked  {name} {version}, from {one.declared.source}", "yellow"))
+        elif not one.declared.pinned:
+            _say(click.style(f"  unpinned  {name} {version}, from {one.declared.source}", "yellow"))
     for host in unread:
         _say(f"  not read  {host} is not part of this run: its answers count as those of what is declared for it")
 

@@ -76,7 +76,7 @@ def declared(inventory: str) -> Mapping[tuple[str, str, str], SiteSettings]:
 def _artifact(folder: Path, root: Path, wanted: tuple[str, str, str], settings: SiteSettings) -> str:
     """Put one artifact into the bundle's folder, verified."""
     folder.mkdir(parents=True, exist_ok=True)
-    source: Store = store(root, settings.model_copy(update={"artifact_push": True, "allow_unlocked": False}))
+    source: Store = store(root, settings.model_copy(update={"artifact_push": True, "allow_unpinned": False}))
     resolved = source.resolve(*wanted)
     source.local_file(resolved)
     shutil.copy2(source.cache / resolved.sha256, folder)

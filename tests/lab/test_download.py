@@ -12,7 +12,7 @@ from lab.machines import Host
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A repository that takes only locked artifacts, with the lab's node_exporter; and its mirror."""
+    """A repository that takes only pinned artifacts, with the lab's node_exporter; and its mirror."""
     root = locked_repository(tmp_path, "node_exporter")
     with serving(tmp_path / "mirror") as url:
         yield root, url
@@ -22,7 +22,7 @@ def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 def strict(bare: tuple[Host, ...], mirror: tuple[Path, str], tmp_path: Path) -> Site:
     """A site of that repository."""
     known = json.loads((ROOT / ".lab/artifacts/index.json").read_text())["node_exporter"]
-    data = {"artifact_push": False, "allow_unlocked": False, "artifact_mirror": mirror[1],
+    data = {"artifact_push": False, "allow_unpinned": False, "artifact_mirror": mirror[1],
             "node_exporter_version": known["version"]}  # fmt: skip
     env = {"LGTM_OFFLINE": "", "LGTM_CACHE": str(tmp_path / "cache")}
     return Site(tmp_path, {bare[1]: ("node_exporter",)}, data, mirror[0], env)
@@ -40,6 +40,6 @@ def test_a_truncated_download_is_never_unpacked(strict: Site, tmp_path: Path, ba
 
 def test_a_host_downloads_and_verifies_what_the_lock_file_names(strict: Site, bare: tuple[Host, ...]) -> None:
     run = strict.deployed()
-    assert any("(locked)" in line for line in run.plan("artifact")), run.text
+    assert any("(pinned)" in line for line in run.plan("artifact")), run.text
     assert active(bare[1]) == {"node_exporter": "active"}
     assert sh(bare[1], "ls ~operator") == ""

@@ -96,7 +96,7 @@ def bundle(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     root = locked_repository(folder, "node_exporter")
     with serving(folder / "mirror") as mirror:
         known = json.loads((ROOT / ".lab/artifacts/index.json").read_text())["node_exporter"]
-        data = {"ssh_hostname": host.address, "artifact_mirror": mirror, "allow_unlocked": False,
+        data = {"ssh_hostname": host.address, "artifact_mirror": mirror, "allow_unpinned": False,
                 "node_exporter_version": known["version"]}  # fmt: skip
         (root / "inventories/lab.py").write_text(f"node_exporter = [({host.name!r}, {data!r})]\n")
         git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")

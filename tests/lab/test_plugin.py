@@ -51,7 +51,7 @@ def _binaries(folder: Path) -> Path:
 
 def test_a_plugin_is_deployed_from_a_folder_of_binaries(site: Site, host: Host) -> None:
     run = site.deployed(hello_greeting="moin")
-    assert "(unlocked: LGTM_BINARIES)" in run.text
+    assert "(unpinned: LGTM_BINARIES)" in run.text
     assert active(host) == {"hello": "active"}
     assert sh(host, "cat /opt/lgtm/current/etc/hello/greeting") == "moin"
     assert sh(host, "stat -c %U /data/hello") == "lgtm-hello"

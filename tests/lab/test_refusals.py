@@ -57,7 +57,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"alertmanager_http_port": 9090},
         "alertmanager_http_port and prometheus_http_port are both 9090; give one of them another port",
     ),
-    "a stand-in where only locked artifacts are accepted": ({"allow_unlocked": False}, "allow_unlocked is False"),
+    "a stand-in where only pinned artifacts are accepted": ({"allow_unpinned": False}, "allow_unpinned is False"),
     "a password in an address": ({"redis_exporter_redis_url": "redis://u:p@127.0.0.1:6379"}, "redis_exporter_redis_url"),  # noqa: E501
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ from lgtm.artifacts.pins import PATH, Pins
 from lgtm.artifacts.store import Store
 from lgtm.model.artifact import Resolved
 from lgtm.model.errors import Refusal
+from lgtm.model.settings import SiteSettings, keys_of, unknown_keys
 
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 THERE = {"amd64": "arm64", "arm64": "amd64"}[HERE]
@@ -157,9 +158,9 @@ def test_the_tracked_lock_file_is_sound() -> None:
         assert "{version}" in pin.url and "{arch}" in pin.url and "{version}" in pin.sums
 
 
-def test_a_locked_release_is_downloaded_once_and_then_comes_from_the_cache(store: Store, upstream: Upstream) -> None:
+def test_a_pinned_release_is_downloaded_once_and_then_comes_from_the_cache(store: Store, upstream: Upstream) -> None:
     first = store.resolve("prometheus", "3.13.3", HERE)
-    assert (first.source, first.label, first.layout, first.url) == ("upstream", "locked", "tar", None)
+    assert (first.source, first.label, first.layout, first.url) == ("upstream", "pinned", "tar", None)
     assert first.directory == f"prometheus-3.13.3-{sha256(PROMETHEUS)[:12]}"
     again = store.resolve("prometheus", "3.13.3", HERE)
     path, digest = store.local_file(again)
@@ -190,7 +191,7 @@ def test_a_wrong_sum_is_refused_with_both_digests_and_the_file_is_removed(
     store: Store, upstream: Upstream, fallback: Path
 ) -> None:
     upstream.files[TAR] = b"replaced"
-    lax = replace(store, fallback=fallback, allow_unlocked=True)
+    lax = replace(store, fallback=fallback, allow_unpinned=True)
     with pytest.raises(Refusal) as refusal:
         lax.resolve("prometheus", "3.13.3", HERE)
     assert all(digest in str(refusal.value) for digest in (sha256(b"replaced"), sha256(PROMETHEUS)))
@@ -229,7 +230,7 @@ def test_a_mirror_replaces_everything_but_the_file_name(store: Store, upstream: 
 def test_without_push_the_host_is_given_the_url_and_nothing_is_downloaded(store: Store, upstream: Upstream) -> None:
     pulling = replace(store, push=False)
     found = pulling.resolve("prometheus", "3.13.3", HERE)
-    assert (found.path, found.url, found.locked) == (None, upstream.url + TAR, True)
+    assert (found.path, found.url, found.pinned) == (None, upstream.url + TAR, True)
     assert upstream.asked == [] and not store.cache.exists()
     assert pulling.local_file(found)[0].read_bytes() == PROMETHEUS
 
@@ -290,7 +291,7 @@ def test_a_version_without_a_sum_says_run_make_lock(store: Store, fallback: Path
 
 
 def test_an_unknown_version_names_the_nearest_ones(store: Store, fallback: Path) -> None:
-    lax = replace(store, fallback=fallback, allow_unlocked=True)
+    lax = replace(store, fallback=fallback, allow_unpinned=True)
     with pytest.raises(Refusal, match=r"3\.13\.4 is not in artifacts.lock \(nearest: 3\.13\.3, 3\.14\.0, 3\.5\.0\)"):
         lax.resolve("prometheus", "3.13.4", HERE)
 
@@ -305,27 +306,27 @@ def test_an_unknown_artifact_or_architecture_is_a_sentence(store: Store) -> None
 def test_a_stand_in_says_so_in_its_version_and_so_in_its_directory_on_a_host(store: Store, fallback: Path) -> None:
     index = fallback / "index.json"
     index.write_text(index.read_text().replace("2.11.0+standin", "2.11.0"))
-    mimir = replace(store, fallback=fallback, allow_unlocked=True, offline=True).resolve("mimir", "2.11.0", HERE)
+    mimir = replace(store, fallback=fallback, allow_unpinned=True, offline=True).resolve("mimir", "2.11.0", HERE)
     assert mimir.version == "2.11.0+standin" and mimir.directory.startswith("mimir-2.11.0+standin-")
 
 
 def test_the_fallback_serves_what_upstream_cannot(store: Store, fallback: Path) -> None:
-    lab = replace(store, fallback=fallback, allow_unlocked=True, offline=True)
+    lab = replace(store, fallback=fallback, allow_unpinned=True, offline=True)
     debian, mimir = lab.resolve("prometheus", "3.13.3", HERE), lab.resolve("mimir", "2.11.0", HERE)
-    assert (debian.version, debian.label, debian.layout) == ("3.5.3", "unlocked: Debian forky", "tar")
-    assert (mimir.version, mimir.label, mimir.locked) == ("2.11.0+standin", "stand-in", False)
+    assert (debian.version, debian.label, debian.layout) == ("3.5.3", "unpinned: Debian forky", "tar")
+    assert (mimir.version, mimir.label, mimir.pinned) == ("2.11.0+standin", "stand-in", False)
     assert lab.local_file(mimir) == (fallback / "mimir.tar.gz", sha256(b"tar of mimir"))
     assert lab.resolve("prometheus", "3.5.3", HERE).version == "3.5.3"
 
 
-def test_the_fallback_is_refused_where_only_locked_artifacts_may_run(store: Store, fallback: Path) -> None:
+def test_the_fallback_is_refused_where_only_pinned_artifacts_may_run(store: Store, fallback: Path) -> None:
     strict = replace(store, fallback=fallback, offline=True)
-    with pytest.raises(Refusal, match=r"Debian forky has 3\.5\.3, .* allow_unlocked is False"):
+    with pytest.raises(Refusal, match=r"Debian forky has 3\.5\.3, .* allow_unpinned is False"):
         strict.resolve("prometheus", "3.13.3", HERE)
 
 
 def test_the_fallback_is_not_used_for_another_architecture(store: Store, fallback: Path) -> None:
-    lab = replace(store, fallback=fallback, allow_unlocked=True, offline=True)
+    lab = replace(store, fallback=fallback, allow_unpinned=True, offline=True)
     with pytest.raises(Refusal, match=f"no prometheus for {THERE}"):
         lab.resolve("prometheus", "3.13.3", THERE)
 
@@ -333,13 +334,13 @@ def test_the_fallback_is_not_used_for_another_architecture(store: Store, fallbac
 @pytest.mark.parametrize("index", ["", "[]", '{"prometheus": {"arch": "HERE"}}'])
 def test_a_broken_index_is_a_sentence(store: Store, fallback: Path, index: str) -> None:
     (fallback / "index.json").write_text(index.replace("HERE", HERE))
-    lab = replace(store, fallback=fallback, allow_unlocked=True, offline=True)
+    lab = replace(store, fallback=fallback, allow_unpinned=True, offline=True)
     with pytest.raises(Refusal, match=r"index\.json is missing or broken"):
         lab.resolve("prometheus", "3.13.3", HERE)
 
 
 def test_a_fallback_file_that_is_not_the_indexs_is_refused(store: Store, fallback: Path) -> None:
-    lab = replace(store, fallback=fallback, allow_unlocked=True, offline=True)
+    lab = replace(store, fallback=fallback, allow_unpinned=True, offline=True)
     found = lab.resolve("mimir", "2.11.0", HERE)
     lab.local_file(found)
     with pytest.raises(Refusal, match="0" * 64):
@@ -354,9 +355,9 @@ def test_lgtm_binaries_come_first_with_the_version_they_say(
     store: Store, binaries: Path, fallback: Path, upstream: Upstream
 ) -> None:
     store.resolve("prometheus", "3.13.3", HERE)
-    lab = replace(store, binaries=binaries, fallback=fallback, allow_unlocked=True)
+    lab = replace(store, binaries=binaries, fallback=fallback, allow_unpinned=True)
     found = lab.resolve("prometheus", "3.13.3", HERE)
-    assert (found.version, found.label, found.layout) == ("3.9.0+ds1", "unlocked: LGTM_BINARIES", "flat")
+    assert (found.version, found.label, found.layout) == ("3.9.0+ds1", "unpinned: LGTM_BINARIES", "flat")
     path, digest = lab.local_file(found)
     assert digest == sha256(path.read_bytes()) == found.sha256
     with tarfile.open(path) as archive:
@@ -371,7 +372,7 @@ def test_a_whole_release_lies_in_a_folder_of_its_name(store: Store, binaries: Pa
     (release / "conf" / "defaults").write_text("x")
     script(release / "prometheus", "echo prometheus, version 3.9.1")
     script(release / "promtool", "true")
-    lab = replace(store, binaries=binaries, allow_unlocked=True)
+    lab = replace(store, binaries=binaries, allow_unpinned=True)
     found = lab.resolve("prometheus", "3.13.3", HERE)
     assert (found.version, found.layout) == ("3.9.1", "flat")
     with tarfile.open(lab.local_file(found)[0]) as archive:
@@ -386,7 +387,7 @@ def test_a_whole_release_lies_in_a_folder_of_its_name(store: Store, binaries: Pa
 def test_lgtm_binaries_are_run_and_packed_once_until_they_change(
     store: Store, binaries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = replace(store, binaries=binaries, allow_unlocked=True)
+    lab = replace(store, binaries=binaries, allow_unpinned=True)
     first = lab.resolve("prometheus", "3.13.3", HERE)
     with monkeypatch.context() as unhashed:
         unhashed.setattr("hashlib.file_digest", None)
@@ -398,7 +399,7 @@ def test_lgtm_binaries_are_run_and_packed_once_until_they_change(
 
 
 def test_a_packed_folder_that_left_the_cache_is_packed_again(store: Store, binaries: Path) -> None:
-    lab = replace(store, binaries=binaries, allow_unlocked=True)
+    lab = replace(store, binaries=binaries, allow_unpinned=True)
     first = lab.resolve("prometheus", "3.13.3", HERE)
     assert first.path is not None
     first.path.unlink()
@@ -406,22 +407,22 @@ def test_a_packed_folder_that_left_the_cache_is_packed_again(store: Store, binar
     assert first.path.exists()
 
 
-def test_lgtm_binaries_are_refused_unrun_where_only_locked_artifacts_may_run(
+def test_lgtm_binaries_are_refused_unrun_where_only_pinned_artifacts_may_run(
     store: Store, binaries: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Refusal, match=r"LGTM_BINARIES=.* is not in artifacts\.lock, and allow_unlocked is False"):
+    with pytest.raises(Refusal, match=r"LGTM_BINARIES=.* is not in artifacts\.lock, and allow_unpinned is False"):
         replace(store, binaries=binaries).resolve("prometheus", "3.13.3", HERE)
     assert not (tmp_path / "runs").exists()
 
 
 def test_lgtm_binaries_are_not_for_another_architecture(store: Store, binaries: Path) -> None:
-    lab = replace(store, binaries=binaries, allow_unlocked=True)
+    lab = replace(store, binaries=binaries, allow_unpinned=True)
     assert lab.resolve("prometheus", "3.13.3", THERE).source == "upstream"
 
 
 def refused(store: Store, binaries: Path) -> str:
     with pytest.raises(Refusal) as refusal:
-        replace(store, binaries=binaries, allow_unlocked=True).resolve("prometheus", "3.13.3", HERE)
+        replace(store, binaries=binaries, allow_unpinned=True).resolve("prometheus", "3.13.3", HERE)
     return str(refusal.value)
 
 
@@ -450,12 +451,17 @@ def test_an_executable_that_tells_no_version_is_a_sentence(store: Store, binarie
 )
 def test_versions_are_read_as_programs_say_them(store: Store, binaries: Path, said: str, version: str) -> None:
     script(binaries / "prometheus", f"echo '{said}' >&2")
-    lab = replace(store, binaries=binaries, allow_unlocked=True)
+    lab = replace(store, binaries=binaries, allow_unpinned=True)
     assert lab.resolve("prometheus", "3.13.3", HERE).version == version
 
 
 def test_labels_say_how_far_an_artifact_can_be_trusted() -> None:
-    locked = Resolved("loki", "3", "amd64", "0" * 64, "cache", True, False, "flat", None, None)
-    assert locked.label == "locked"
-    assert replace(locked, locked=False, source="Debian forky").label == "unlocked: Debian forky"
-    assert replace(locked, locked=False, stand_in=True).label == "stand-in"
+    pinned = Resolved("loki", "3", "amd64", "0" * 64, "cache", True, False, "flat", None, None)
+    assert pinned.label == "pinned"
+    assert replace(pinned, pinned=False, source="Debian forky").label == "unpinned: Debian forky"
+    assert replace(pinned, pinned=False, stand_in=True).label == "stand-in"
+
+
+def test_the_former_name_of_the_setting_leads_to_its_name() -> None:
+    [refusal] = unknown_keys("web1", {"allow_unlocked": True}, keys_of(SiteSettings, ""))
+    assert refusal == "web1: unknown setting allow_unlocked; did you mean allow_unpinned?"

@@ -30,7 +30,7 @@ class Store:
     def resolve(self, name: str, version: str, arch: str) -> Any:
         self.asked.append((name, version, arch))
         found = resolved(component(artifact=Artifact(name, self.version or version)))
-        return replace(found, arch=arch, locked=self.version is None)
+        return replace(found, arch=arch, pinned=self.version is None)
 
 
 def use(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
@@ -134,4 +134,4 @@ def test_the_store_is_made_of_the_environment(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("LGTM_OFFLINE", "1")
     made = declaration.store.__wrapped__(root, SiteSettings(environment="test", artifact_fallback="made"))
     assert (made.binaries, made.cache, made.offline) == (Path("/built"), tmp_path, True)
-    assert (made.fallback, made.allow_unlocked, made.push) == (root / "made", False, False)
+    assert (made.fallback, made.allow_unpinned, made.push) == (root / "made", False, False)

@@ -306,7 +306,7 @@ DRIFT: dict[str, tuple[HostState, list[str]]] = {
     ),
     "a damaged artifact": (
         replace(HERE, artifacts=frozenset()),
-        [f"artifact  {ARTIFACT}: install (locked)", "restart   alpha: its artifact was changed by hand"],
+        [f"artifact  {ARTIFACT}: install (pinned)", "restart   alpha: its artifact was changed by hand"],
     ),
     "no secret": (
         replace(HERE, secrets={}),

@@ -15,7 +15,7 @@ from lgtm.model.running import as_declared, running
 from lgtm.report import terminal
 
 REAL = resolved(component())
-STAND_IN = replace(REAL, version="1.0+standin", sha256="f" * 64, locked=False, stand_in=True, source="stand-in")
+STAND_IN = replace(REAL, version="1.0+standin", sha256="f" * 64, pinned=False, stand_in=True, source="stand-in")
 OTHER = replace(REAL, version="0.9", sha256="e" * 64)
 STANDS_IN = "  STAND-IN  alpha 1.0+standin, not the real program"
 
@@ -41,7 +41,7 @@ def of(artifact: Resolved, suffix: str = "") -> HostState:
         (REAL, of(STAND_IN, " (deleted)"), True, f"{STANDS_IN}; 1.0 is declared\n"),
         (STAND_IN, of(REAL), False, f"  other     {REAL.directory} runs; {STAND_IN.directory} is declared\n"),
         (OTHER, of(REAL), False, f"  other     {REAL.directory} runs; {OTHER.directory} is declared\n"),
-        (replace(REAL, locked=False, source="Debian"), of(REAL), False, "  unlocked  alpha 1.0, from Debian\n"),
+        (replace(REAL, pinned=False, source="Debian"), of(REAL), False, "  unpinned  alpha 1.0, from Debian\n"),
     ],
 )  # fmt: skip
 def test_what_a_process_executes_is_what_answers(
