@@ -10,7 +10,7 @@ BIN := .venv/bin
 LABS := --tx '4*popen//python=tests/worker.sh' --dist loadfile --no-loadscope-reorder
 export PYINFRA_PROGRESS ?= off
 
-.PHONY: help venv demo test faults check rollout docs bench bundle lock lab-up lab-down lab-reset lab-ssh lab-tools
+.PHONY: help venv demo test faults check rollout docs bench bundle pins lab-up lab-down lab-reset lab-ssh lab-tools
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -59,7 +59,7 @@ docs: .venv/.dev ## write anew the pages that are made of the code
 bundle: .venv/.made ## one archive for a site without internet, for INVENTORY=inventories/prod.py
 	$(BIN)/python -m lgtm.tools.bundle $(INVENTORY)
 
-lock: .venv/.made ## record the published checksums that artifacts.lock lacks
+pins: .venv/.made ## record in artifacts.lock the checksums that upstream publishes and it lacks
 	$(BIN)/python -m lgtm.tools.pins
 
 lab-up: .venv/.dev ## boot HOSTS=1 throwaway hosts, and what they talk to

@@ -111,7 +111,7 @@ def _pin(name: str, table: Any, where: str) -> Pin:
     for version, row in complete["versions"].items():
         for arch, digest in row.items():
             if arch not in ARCHES or not SHA256.fullmatch(str(digest)):
-                raise Refusal(f"{where}: {name} {version}: {arch} = {digest!r} is no sha256: run `make lock`")
+                raise Refusal(f"{where}: {name} {version}: {arch} = {digest!r} is no sha256: run `make pins`")
     return Pin(**{**complete, "name": name, "members": tuple(complete["members"])})
 
 

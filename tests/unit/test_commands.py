@@ -20,7 +20,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=
 KEYS = keys_of(RunSettings, "") | keys_of(SiteSettings, "") | {key for task in tasks().values() for key in task.keys}
 # What needs machines, accounts or release pages that only the reader has; `17` begins a line of cron's.
 READERS = {
-    "cp", "chmod", "ssh", "tar", "docker", "mkdir", "printf", "$EDITOR", "cd", "curl", "pip", "17", "make lock",
+    "cp", "chmod", "ssh", "tar", "docker", "mkdir", "printf", "$EDITOR", "cd", "curl", "pip", "17", "make pins",
     "python -m lgtm.tools.pins",
 }  # fmt: skip
 SHOWN = {  # the others → where they are run, or what they run is
