@@ -77,7 +77,7 @@ def test_data_is_destroyed_only_of_a_service_that_has_left_and_when_the_host_is_
 ) -> None:
     assert run(converged, "destroy.py", service="alertmanager").code == 3
     there = run(converged, "destroy.py", service="alertmanager", confirm=host.name)
-    assert there.code == 1 and "alertmanager is on this host" in there.text, there.text
+    assert there.code == 1 and "alertmanager is still deployed on this host" in there.text, there.text
     converged.hosts[host] = ("node_exporter",)
     assert converged.deploy("--data", "remove=alertmanager").code == 0
     assert sh(host, "ls /data/alertmanager") != ""
