@@ -282,5 +282,5 @@ def test_the_page_is_one_that_a_browser_shows(converged: Site, tmp_path: Path) -
     converged.run("verify.py", "--data", f"html={page}")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
     shown = subprocess.run([browser, *flags, page.as_uri()], capture_output=True, text=True, timeout=120)
-    for words in ("lab: <span", "mimir.config", "The last hour", "<polyline", "What was done on lab1"):
+    for words in ("lab: <span", "mimir.config", "The last hour", "<polyline", "Log of lab1"):
         assert words in shown.stdout, shown.stdout[:2000]
