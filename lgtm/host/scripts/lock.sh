@@ -20,7 +20,7 @@ if read -r expires holder 2>/dev/null <"$lock/holder" && [ "$now" -lt "$expires"
 	exit 4
 fi
 if [ -e /opt/lgtm/pending ] || [ -e /opt/lgtm/reverting ]; then
-	echo "a switch is under way ($(cat /opt/lgtm/pending /opt/lgtm/reverting 2>/dev/null)); it commits or goes back by itself" >&2
+	echo "a switch is under way ($(cat /opt/lgtm/pending /opt/lgtm/reverting 2>/dev/null)); it commits or reverts by itself" >&2
 	exit 4
 fi
 mkdir -p "$lock"
