@@ -1,4 +1,4 @@
-"""One VM with all services. Replace the address by that of your VM. A group is a service: its hosts run that service."""
+"""One VM with all services. Replace the address by your own. A group is a service: its hosts run that service."""
 
 _vm = "192.0.2.7"
 

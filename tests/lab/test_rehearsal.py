@@ -161,5 +161,5 @@ def test_a_program_that_takes_no_heed_of_its_version_is_not_refused_for_it(host:
 def test_a_rehearsal_can_write_nothing_and_leaves_nothing(host: Host) -> None:
     sh(host, "mkdir -p /data/none && chmod 777 /data/none")
     assert rehearse(host, "validator", "/bin/sh -c 'touch /data/none/x || exit 0; exit 1'") == "exit=0"
-    assert "rejects the new" in rehearse(host, "validator", "/bin/sh -c 'touch /data/none/x; exit 1'")  # without it, too
+    assert "rejects the new" in rehearse(host, "validator", "/bin/sh -c 'touch /data/none/x; exit 1'")  # nor without it
     assert sh(host, "ls /data/none /run/systemd/system /run/lgtm | grep -e rehearsal -e '^x$' || true") == ""
