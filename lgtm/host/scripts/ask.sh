@@ -13,16 +13,16 @@ answers=$folder/answers
 mkdir "$answers"
 tab=$(printf '\t')
 
-# Set `word` to the secret of a request, escaped for a quoted string. The secret of the previous request is reused.
-word() {
+# Set `credential` to the secret of a request, escaped for a quoted string. That of the previous request is reused.
+set_credential() {
 	[ "$1 $2" = "${known:-}" ] && return
 	known="$1 $2"
 	if [ "$2" != - ]; then
-		word=$(printf %s "$2" | base64 -d | sed 's/[\\"]/\\&/g')
+		credential=$(printf %s "$2" | base64 -d | sed 's/[\\"]/\\&/g')
 	elif [ "$1" != - ]; then
-		word=$(sed 's/[\\"]/\\&/g' "/etc/lgtm/secrets/$1")
+		credential=$(sed 's/[\\"]/\\&/g' "/etc/lgtm/secrets/$1")
 	else
-		word=
+		credential=
 	fi
 }
 
@@ -34,8 +34,8 @@ transfer() {
 	printf 'write-out = "%s\\t%%{exitcode}\\t%%{http_code}\\t%%{errormsg}\\n"\n' "$4"
 	case $1 in
 	-) ;;
-	bearer) printf 'header = "Authorization: Bearer %s"\n' "$word" ;;
-	*) printf 'user = "%s:%s"\n' "$1" "$word" ;;
+	bearer) printf 'header = "Authorization: Bearer %s"\n' "$credential" ;;
+	*) printf 'user = "%s:%s"\n' "$1" "$credential" ;;
 	esac
 	case "$1 $3" in # without this header Grafana answers for the organisation its administrator opened last; ours is 1
 	"- "* | "bearer "*) ;;
@@ -62,7 +62,7 @@ other() {
 	redis://*)
 		[ "$1" = - ] && user= || user="\"$1\""
 		{
-			[ -z "$word" ] || printf 'AUTH %s "%s"\r\n' "$user" "$word"
+			[ -z "$credential" ] || printf 'AUTH %s "%s"\r\n' "$user" "$credential"
 			printf 'PING\r\nQUIT\r\n'
 		} | curl --silent --show-error --max-time 5 "telnet://${2#redis://}" 2>"$folder/$3.error"
 		[ -s "$folder/$3.error" ] && status=000 && cat "$folder/$3.error" || status=200
@@ -72,23 +72,23 @@ other() {
 		case $? in 0 | 1 | 8 | 52 | 56) status=200 ;; *) status=000 ;; esac
 		;;
 	esac >"$answers/$3"
-	echo "$3${tab}0${tab}$status" >"$folder/$3.said"
+	echo "$3${tab}0${tab}$status" >"$folder/$3.results"
 }
 
 # Send the collected requests, and wait for all answers.
 round() {
-	[ ! -s "$folder/transfers" ] || curl --parallel --parallel-max 24 --config - <"$folder/transfers" >"$folder/said" 2>/dev/null
+	[ ! -s "$folder/transfers" ] || curl --parallel --parallel-max 24 --config - <"$folder/transfers" >"$folder/results" 2>/dev/null
 	rm -f "$folder/transfers"
 	wait
-	cat "$folder"/*said >>"$answers/all" 2>/dev/null
-	rm -f "$folder"/*said
+	cat "$folder"/*results >>"$answers/all" 2>/dev/null
+	rm -f "$folder"/*results
 }
 
 number=0
 while read -r user secret value body url; do
 	if [ "$user" = . ] || [ -z "$user" ]; then round; continue; fi
 	number=$((number + 1))
-	word "$secret" "$value"
+	set_credential "$secret" "$value"
 	[ "$body" = - ] || printf %s "$body" | base64 -d >"$folder/$number.post"
 	case $url in
 	dns://* | why://* | redis://* | rediss://*) other "$user" "$url" "$number" & ;;

@@ -28,5 +28,5 @@ touch "$lock/since"
 echo "$((now + lease)) $who" >"$lock/holder"
 exec 9>&-
 [ "$fingerprint" = - ] && exit 0
-found=$(sh -c "$script" read "$@")
-[ "$(printf '%s\n' "$found" | grep -v '^~' | sha256sum | cut -c 1-64)" = "$fingerprint" ] || printf '%s\n' "$found"
+state=$(sh -c "$script" read "$@")
+[ "$(printf '%s\n' "$state" | grep -v '^~' | sha256sum | cut -c 1-64)" = "$fingerprint" ] || printf '%s\n' "$state"

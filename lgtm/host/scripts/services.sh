@@ -58,7 +58,7 @@ panics='^(panic|fatal error|SIG[A-Z]+): '
 errors='(level|lvl)="?(error|eror|fatal|panic|dpanic|crit)|"level": ?"(error|fatal|panic)"|error while loading shared '
 errors="$errors"'|^(fatal|error|failed|invalid|cannot|could not|unknown|flag provided)|^[a-z_./-]+: (fatal|error): '
 errors="$errors"'|error (loading|parsing|running)|^[a-z_.]*(Error|Exception): |^[EF][0-9]{4} '
-farewells='^(fatal|error): ' # the last line of a program that reports its own error
+endings='^(fatal|error): ' # the last line of a program that reports its own error
 ends='exited|deactivated|failed|killed|timed out|asserts|unable to|denied' # systemd's words for a unit that ended or did not start
 
 newline='
@@ -73,8 +73,8 @@ first() { # pattern: the first such line, and up to three indented lines that fo
 # else. The last error that it logged comes second.
 erred() {
 	text=$(cat)
-	cause=$(printf '%s\n' "$text" | first "$farewells")
-	[ "$cause" ] && skipped="$farewells" || skipped='^$' cause=${cause:-$(printf '%s\n' "$text" | first "$errors")}
+	cause=$(printf '%s\n' "$text" | first "$endings")
+	[ "$cause" ] && skipped="$endings" || skipped='^$' cause=${cause:-$(printf '%s\n' "$text" | first "$errors")}
 	last=$(printf '%s\n' "$text" | grep -a -i -E "$errors" | grep -a -v -i -E "$skipped" | tail -n 1)
 	printf '%s\n' "$cause"
 	case "$cause" in "$last"*) ;; *) printf '%s\n' "$last" ;; esac
@@ -116,14 +116,14 @@ why() { # service, since (for journalctl; empty: recently). Print why its last s
 		id=${ended:-$id}
 	fi
 	journalctl --sync 2>/dev/null
-	found=$(journalctl -q "$since" --output=cat "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" 2>/dev/null | tail -n 1000)
-	if [ -z "$(printf '%s\n' "$found" | of_program "$1")" ]; then
+	lines=$(journalctl -q "$since" --output=cat "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" 2>/dev/null | tail -n 1000)
+	if [ -z "$(printf '%s\n' "$lines" | of_program "$1")" ]; then
 		# If the process was gone before journald read its output, the lines have the id of a later start, or none.
 		near=$(journalctl -q "$ended_since" --output=cat --unit="lgtm-$1.service" 2>/dev/null | tail -n 1000)
-		found=${near:-$found}
+		lines=${near:-$lines}
 	fi
-	[ "$found" ] || found=$(journalctl -q "$since" --output=cat --unit="lgtm-$1.service" 2>/dev/null | tail -n 1000)
-	printf '%s\n' "$found" | reasons "$1"
+	[ "$lines" ] || lines=$(journalctl -q "$since" --output=cat --unit="lgtm-$1.service" 2>/dev/null | tail -n 1000)
+	printf '%s\n' "$lines" | reasons "$1"
 }
 
 journal() { # service: print why it failed in this switch, and the command that shows its full journal
@@ -196,10 +196,10 @@ restart() { # service: stop it, if it runs, start it, and wait until it is ready
 	fi
 	systemctl stop "lgtm-$1.service"
 	systemctl reset-failed "lgtm-$1.service" 2>/dev/null
-	if ! said=$(systemctl start "lgtm-$1.service" 2>&1); then
+	if ! output=$(systemctl start "lgtm-$1.service" 2>&1); then
 		fail "$1 did not start:"
 		journal "$1"
-		printf '%s\n' "$said" | grep -v -e '^Job for ' -e '^See "systemctl ' >&2
+		printf '%s\n' "$output" | grep -v -e '^Job for ' -e '^See "systemctl ' >&2
 		return 1
 	fi
 	await "$1" || return 1

@@ -60,12 +60,12 @@ untouched() { # service: what holds with and without the sandbox, so that no dat
 	sed -n 's/^ReadWritePaths=/ReadOnlyPaths=-/p' "$generation/units/lgtm-$1.service"
 }
 
-try() { # service, command, seconds, properties. Sets `said`, its output, and `how`, how it ended by systemd's account
+try() { # service, command, seconds, properties. Sets `output`, and `how`: how systemd says it ended
 	tries=$((tries + 1))
 	unit=lgtm-rehearsal-${scratch##*.}-$tries.service
 	{
 		printf '[Service]\nType=oneshot\nTimeoutStartSec=%s\nTimeoutStopSec=2\nExecStart=%s\n' "$3" "$2"
-		printf 'StandardOutput=truncate:%s\nStandardError=inherit\n' "$scratch/said"
+		printf 'StandardOutput=truncate:%s\nStandardError=inherit\n' "$scratch/output"
 		untouched "$1"
 		printf '%s\n' "$4"
 	} >"/run/systemd/system/$unit"
@@ -73,7 +73,7 @@ try() { # service, command, seconds, properties. Sets `said`, its output, and `h
 	systemctl start "$unit" >/dev/null 2>&1 || ended=1
 	if [ $ended = 1 ]; then
 		how="$(systemctl show -P Result "$unit") $(systemctl show -P ExecMainStatus "$unit")"
-		said=$(head -c 4000 "$scratch/said" 2>/dev/null | tr -d '\000-\010\013-\037' || true)
+		output=$(head -c 4000 "$scratch/output" 2>/dev/null | tr -d '\000-\010\013-\037' || true)
 		systemctl reset-failed "$unit" 2>/dev/null || true
 	fi
 	rm -f "/run/systemd/system/$unit"
@@ -98,21 +98,21 @@ culprit() { # service, command: name the directive that stops it, if one directi
 rehearse() { # service, kind, program, command
 	[ "$2" = version ] && seconds=10 || seconds=60
 	if try "$1" "$4" "$seconds" "$(properties "$1")"; then return 0; fi
-	inside=$said
+	inside=$output
 	case "$2 $how" in "version timeout "*) return 0 ;; esac # it ignores --version and keeps running, so it can start
 	if try "$1" "$4" "$seconds" "$(properties "$1" | grep -E "^($identity)=")"; then
 		refuse "$1: $3 does not run in the sandbox $(culprit "$1" "$4")" "$inside"
 	fi
-	case "$2 $how $said" in # it ignores --version and starts as a service, which is not what is tested here
+	case "$2 $how $output" in # it ignores --version and starts as a service, which is not what is tested here
 	"version timeout "* | version*"address already in use"*) return 0 ;;
 	esac
 	case "$how" in
-	*" 126" | *" 127" | *" 203") refuse "$1: $3 cannot be run on this host: a library is missing, or it was built for another system" "$said" ;;
-	signal* | core-dump* | timeout*) refuse "$1: $3 fails on this host ($how)" "$said" ;;
+	*" 126" | *" 127" | *" 203") refuse "$1: $3 cannot be run on this host: a library is missing, or it was built for another system" "$output" ;;
+	signal* | core-dump* | timeout*) refuse "$1: $3 fails on this host ($how)" "$output" ;;
 	esac
-	case "$2$said" in
-	validator*) refuse "$1: $3 rejects the new configuration" "$said" ;;
-	*panic:* | *"fatal error:"*) refuse "$1: $3 --version crashes on this host" "$said" ;;
+	case "$2$output" in
+	validator*) refuse "$1: $3 rejects the new configuration" "$output" ;;
+	*panic:* | *"fatal error:"*) refuse "$1: $3 --version crashes on this host" "$output" ;;
 	esac # any other failure means that it does not know --version
 }
 
