@@ -27,6 +27,7 @@ SHOWN = {  # the others → where they are run, or what they run is
     ".ci/run": ("make demo", "make test", "make lab-down"),
     "tests/lab/test_package.py": ("make venv", "make bundle", "python -m lgtm.tools.bundle", "python -m lgtm.lab"),
     "tests/lab/test_rollout.py": ("make rollout",),
+    "tests/unit/test_tools_render.py": ("python -m lgtm.tools.render",),
     "tests/lab_machines/test_command_line.py": ("make lab-up", "make lab-ssh"),
     "bench/__main__.py": ("make bench", "python -m bench"),
     "bench/verify.py": ("python -m bench.verify",),
