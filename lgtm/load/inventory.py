@@ -15,7 +15,6 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from pyinfra.connectors.ssh import connector_data_meta
 from pyinfra.context import ctx_state
-from pyinfra_cli.inventory import make_inventory
 
 from lgtm.load.commandline import options
 from lgtm.load.plugins import services_of, tasks
@@ -65,6 +64,8 @@ def read(path: str) -> Inventory:
     """Read an inventory's file, and connect to nobody. Raises Refusal where there is none."""
     if not Path(path).is_file():
         raise Refusal(f"{path} is no inventory: name a file such as inventories/prod.py")
+    from pyinfra_cli.inventory import make_inventory  # pyinfra_cli patches threading for gevent when it is imported
+
     RUN.options = Options(inventory=path, offline=True)
     ctx_state.set(State())  # which pyinfra wants while it reads an inventory
     made: Inventory = make_inventory(path, cwd=os.getcwd())
