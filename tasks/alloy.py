@@ -40,8 +40,10 @@ class AlloySettings(ServiceSettings):
     version: str = "1.20.1"
     http_port: PortNumber = 12345
     log_level: Literal["debug", "info", "warn", "error"] = "info"
-    max_age: Duration = "12h"  # how far back the journal of a new host is read
-    stack_only: bool = False  # ship what the lgtm-* units say, and not the whole journal
+    max_age: Duration = "12h"
+    """How far back the journal of a new host is read."""
+    stack_only: bool = False
+    """Ship only the log lines of the `lgtm-*` units instead of the whole journal."""
 
 
 def component(settings: AlloySettings, site: Site) -> Component:

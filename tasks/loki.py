@@ -80,28 +80,42 @@ def _kept(value: str) -> str:
 class Period(Settings):
     """How logs are stored from a day on: `{"start": "2027-01-01", "version": "v13"}`. Never edited once begun."""
 
-    start: Annotated[str, AfterValidator(_day)]  # 0:00 UTC; in the future when it is added
+    start: Annotated[str, AfterValidator(_day)]
+    """First day of the period, from 0:00 UTC. It must be in the future when the period is added."""
     store: Literal["tsdb"] = "tsdb"
+    """Type of the index."""
     version: Annotated[str, Field(pattern=r"^v(1[3-9]|[2-9][0-9])$")] = "v13"
+    """Version of the schema."""
 
 
 class LokiSettings(ServiceSettings):
     version: str = "3.7.8"
     http_port: PortNumber = 3100
-    grpc_port: PortNumber = 9096  # between Loki's own parts
-    bytes_expected: Bytes = 200 * 2**20  # that a day's lines take on disk, for the estimate of what is needed
-    retention: Annotated[Duration, AfterValidator(_kept)] = "30d"  # how long lines are kept, and can be asked for
-    ingestion_rate: int = 10  # megabytes per second, on average
-    ingestion_burst: int = 20  # megabytes accepted at once
-    max_streams: int = 10_000  # active streams, which are combinations of labels
-    max_query_series: int = 2000  # series a query may answer with
-    max_query_lines: int = 5000  # lines a query may answer with
+    grpc_port: PortNumber = 9096
+    """TCP port for gRPC between Loki's components."""
+    bytes_expected: Bytes = 200 * 2**20
+    """Bytes on disk of one day of logs, to estimate the disk space that is needed."""
+    retention: Annotated[Duration, AfterValidator(_kept)] = "30d"
+    """How long log lines are kept and can be queried, a day at least."""
+    ingestion_rate: int = 10
+    """Maximum megabytes per second, on average."""
+    ingestion_burst: int = 20
+    """Maximum megabytes in one burst."""
+    max_streams: int = 10_000
+    """Maximum active streams. A stream is a combination of labels."""
+    max_query_series: int = 2000
+    """Maximum series in the result of a query."""
+    max_query_lines: int = 5000
+    """Maximum lines in the result of a query."""
     query_timeout: Duration = "1m"
-    # Append-only: a new period starts in the future, an old one is never edited. The host refuses everything else.
+    """Maximum run time of a query."""
     schema_periods: Annotated[Many[Annotated[Period, Field(strict=False)]], AfterValidator(_append_only)] = (
         Period(start=EPOCH),
     )
-    stop_timeout: int = 120  # seconds until a stopping Loki is killed
+    """Schema of the stored logs, by day. Append only: a new period starts in the future, and a period that has begun
+    is never changed. The host refuses anything else."""
+    stop_timeout: int = 120
+    """Time in seconds until a stopping Loki is killed."""
 
 
 def component(settings: LokiSettings, site: Site) -> Component:

@@ -44,16 +44,26 @@ RELOADED = "cortex_runtime_config_last_reload_successful"
 class MimirSettings(ServiceSettings):
     version: str = "2.11.0"
     http_port: PortNumber = 9009
-    grpc_port: PortNumber = 9095  # between Mimir's own parts
-    memberlist_port: PortNumber = 7946  # between Mimir's own parts
-    retention: Duration = "30d"  # how long samples are kept
-    series_expected: int = 20_000  # active series, for the estimate of the disk that is needed
-    max_series: int = 500_000  # active series
-    ingestion_rate: int = 50_000  # samples per second, on average
-    ingestion_burst: int = 500_000  # samples accepted at once
-    out_of_order_window: Duration = "30m"  # how much older than its series' newest a sample may be
-    max_exemplars: int = 100_000  # exemplars kept in memory; 0 = none
-    stop_timeout: int = 120  # seconds until a stopping Mimir is killed
+    grpc_port: PortNumber = 9095
+    """TCP port for gRPC between Mimir's components."""
+    memberlist_port: PortNumber = 7946
+    """TCP port for gossip between Mimir's components."""
+    retention: Duration = "30d"
+    """How long samples are kept."""
+    series_expected: int = 20_000
+    """Active series, to estimate the disk space that is needed."""
+    max_series: int = 500_000
+    """Maximum active series. Mimir refuses samples of further series."""
+    ingestion_rate: int = 50_000
+    """Maximum samples per second, on average."""
+    ingestion_burst: int = 500_000
+    """Maximum samples in one burst."""
+    out_of_order_window: Duration = "30m"
+    """How much older than the newest sample of its series a sample may be."""
+    max_exemplars: int = 100_000
+    """Maximum exemplars kept in memory; 0 = none."""
+    stop_timeout: int = 120
+    """Time in seconds until a stopping Mimir is killed."""
 
 
 def component(settings: MimirSettings, site: Site) -> Component:

@@ -33,9 +33,12 @@ RedisUrl = Annotated[str, Field(pattern=r"^rediss?://[^@/\s]+(/[0-9]+)?$")]
 class RedisExporterSettings(ServiceSettings):
     version: str = "1.87.0"
     http_port: PortNumber = 9121
-    redis_url: RedisUrl  # redis://host:port, or rediss:// for TLS; no user and no password in it
-    redis_user: str | None = None  # Redis ACL user; None = the default user
+    redis_url: RedisUrl
+    """Address of Redis: `redis://host:port`, or `rediss://host:port` for TLS, without user and password."""
+    redis_user: str | None = None
+    """User of Redis' access control list (ACL); None = the default user."""
     redis_password: Secret | None = from_env("REDIS_PASSWORD", required=False)
+    """Password of that Redis; leave it out if there is none."""
 
 
 def component(settings: RedisExporterSettings, site: Site) -> Component:

@@ -52,25 +52,39 @@ Version = Annotated[str, Field(pattern=r"^(2\.([5-9]|[1-9][0-9])|3\.[0-9]+)\.")]
 
 
 class TempoSettings(ServiceSettings):
-    version: Version = "2.5.0"  # 2.5 or later, or 3.x; of 2.5.0 alone a checksum for Linux is publicly known
+    version: Version = "2.5.0"  # the only 2.5 whose checksum for Linux is published
+    """Version of the release, as in `artifacts.lock`: 2.5 or later, or 3.x."""
     http_port: PortNumber = 3200
-    grpc_port: PortNumber = 9097  # between Tempo's own parts
-    otlp_grpc_port: PortNumber = 4317  # where spans come in
-    otlp_http_port: PortNumber = 4318  # likewise, over HTTP
-    bytes_expected: Bytes = 200 * 2**20  # that a day's traces take on disk, for the estimate of what is needed
-    retention: Duration = "14d"  # how long traces are kept: 48h, as once, is over before a weekend is
-    ingestion_rate: Bytes = 15_000_000  # bytes of spans per second, on average
-    ingestion_burst: Bytes = 20_000_000  # bytes of spans accepted at once
-    max_traces: int = 10_000  # traces that may be under way at once
-    max_trace_size: Bytes = 5_000_000  # bytes of one trace
-    span_dimensions: Many[str] = DIMENSIONS  # span attributes that become labels; of few values each: no customers
-    latency_buckets: Many[float] = BUCKETS  # seconds; a model may well take a minute
-    metrics_window: Duration = "3h"  # how far back TraceQL metrics reach in 2.x; in 3.x it is the retention
-    metrics_block: Bytes = (
-        100_000_000  # bytes of spans in a block for TraceQL metrics, in 2.x; a new one after 5 minutes
-    )
-    max_series: int = 50_000  # series the generator may make of spans; what exceeds them is dropped
-    stop_timeout: int = 60  # seconds until a stopping Tempo is killed; 3.0.3 never ends once it has been queried
+    grpc_port: PortNumber = 9097
+    """TCP port for gRPC between Tempo's components."""
+    otlp_grpc_port: PortNumber = 4317
+    """TCP port for spans over OTLP/gRPC."""
+    otlp_http_port: PortNumber = 4318
+    """TCP port for spans over OTLP/HTTP."""
+    bytes_expected: Bytes = 200 * 2**20
+    """Bytes on disk of one day of traces, to estimate the disk space that is needed."""
+    retention: Duration = "14d"
+    """How long traces are kept."""
+    ingestion_rate: Bytes = 15_000_000
+    """Maximum bytes of spans per second, on average."""
+    ingestion_burst: Bytes = 20_000_000
+    """Maximum bytes of spans in one burst."""
+    max_traces: int = 10_000
+    """Maximum traces that are being received at the same time."""
+    max_trace_size: Bytes = 5_000_000
+    """Maximum bytes of one trace."""
+    span_dimensions: Many[str] = DIMENSIONS
+    """Span attributes that become labels of metrics. Use attributes with few values, not ids of customers."""
+    latency_buckets: Many[float] = BUCKETS
+    """Buckets of the latency histograms, in seconds."""
+    metrics_window: Duration = "3h"
+    """How far back TraceQL metrics reach in 2.x. In 3.x they reach back to the retention."""
+    metrics_block: Bytes = 100_000_000
+    """Maximum bytes of spans in a block for TraceQL metrics in 2.x. A block ends after 5 minutes at the latest."""
+    max_series: int = 50_000
+    """Maximum series that are generated from spans. Further series are dropped."""
+    stop_timeout: int = 60  # 3.0.3 never ends once it has been queried
+    """Time in seconds until a stopping Tempo is killed."""
 
 
 def component(settings: TempoSettings, site: Site) -> Component:

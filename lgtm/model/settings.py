@@ -79,47 +79,80 @@ def from_env(key: str, required: bool = True, plain: bool = False, default: str 
 
 
 class Settings(BaseModel):
-    """Base of every service's settings: frozen, strictly typed, no unknown names."""
+    """Base of every service's settings: frozen, strictly typed, no unknown names.
+
+    The docstring below a field is its description in docs/configuration.md; it names the unit of a number.
+    """
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
-    )
+        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )  # fmt: skip
 
 
 class ServiceSettings(Settings):
     """What every service has."""
 
     version: str
+    """Version of the release, as in `artifacts.lock`."""
     http_port: PortNumber
-    memory_max: Bytes | None = None  # bytes; None = unlimited
-    cpu_cores: float | None = None  # cores; None = unlimited
+    """TCP port for HTTP: API, metrics and readiness."""
+    memory_max: Bytes | None = None
+    """Memory limit in bytes (systemd's MemoryMax); None = unlimited."""
+    cpu_cores: float | None = None
+    """CPU limit in cores (systemd's CPUQuota); None = unlimited."""
     log_level: str = "info"
-    ready_timeout: int = 60  # seconds from start until the service must be ready
-    exposed: bool = False  # listen on private_address also when no host of the inventory needs it
+    """Lowest level that is logged, such as `debug`, `info`, `warn` or `error`."""
+    ready_timeout: int = 60
+    """Maximum time in seconds from start to ready. A deploy that exceeds it is rolled back."""
+    exposed: bool = False
+    """Listen on `private_address` even if no other host of the inventory uses the service."""
 
 
 class SiteSettings(Settings):
     """What belongs to a host or an environment rather than to a service."""
 
-    arch: Literal["amd64", "arm64"] = "amd64"  # of the host's processor
-    environment: str  # names `.env.<environment>` and the label on every sample
-    private_address: str | None = None  # where this host's peers reach it
-    allow_unlocked: bool = False  # accept binaries that artifacts.lock does not know (labs only)
-    artifact_push: bool = False  # the controller sends artifacts; otherwise hosts download them
-    artifact_mirror: str | None = None  # replaces the upstream address of every artifact
-    artifact_fallback: str | None = None  # folder with an index.json, asked last (labs only)
-    clock_skew_max: int = 30  # seconds a host's clock may differ from the controller's
-    mounts: Many[
-        AbsolutePath
-    ] = ()  # mount points that data lies on: nothing is written or started while one is missing
-    disk_free_min: Bytes = 256 * 2**20  # bytes that must be free wherever a deploy or a service writes
-    memory_min: Bytes = 64 * 2**20  # bytes of memory that a host should have for each service it carries
-    activation_max: int = Field(default=180, ge=10)  # seconds that restarting and awaiting services may take in all
-    promote_from: Word | None = None  # inventory, such as "staging", that must have proved what is deployed here
-    promote_soak: Duration = "1h"  # how long a release must have been well there
-    rollout_batch: int = Field(default=5, ge=1)  # hosts that a rollout deploys at once, after the first
-    rollout_undo: bool = False  # whether a rollout that fails takes back the hosts it has changed
-    generations_kept: int = Field(default=5, ge=2)  # generations that were good and can be gone back to
+    arch: Literal["amd64", "arm64"] = "amd64"
+    """Architecture of the host's processor."""
+    environment: str
+    """Name of the environment: names `.env.<environment>`, and is the label `environment` of every sample."""
+    private_address: str | None = None
+    """Address at which the other hosts reach this one; None = only services on this host use each other."""
+    allow_unlocked: bool = False
+    """Accept artifacts without a pin in `artifacts.lock` (for a lab only)."""
+    artifact_push: bool = False
+    """Send artifacts from the controller. Otherwise hosts download them."""
+    artifact_mirror: str | None = None
+    """URL of a mirror that replaces the upstream address of every artifact."""
+    artifact_fallback: str | None = None
+    """Folder with an `index.json` of artifacts, used last (for a lab only)."""
+    clock_skew_max: int = 30
+    """Maximum difference in seconds between the clocks of the host and the controller."""
+    mounts: Many[AbsolutePath] = ()
+    """Mount points of the data. While one is not mounted, nothing is written there and no service of it starts."""
+    disk_free_min: Bytes = 256 * 2**20
+    """Minimum free bytes on each file system that a deploy or a service writes to."""
+    memory_min: Bytes = 64 * 2**20
+    """Minimum memory of the host, in bytes for each service on it. Less is a warning."""
+    activation_max: int = Field(default=180, ge=10)
+    """Maximum time in seconds for all restarts of a deploy together, until every service is ready."""
+    promote_from: Word | None = None
+    """Name of the inventory, such as `staging`, in which a release must be verified before it is deployed here."""
+    promote_soak: Duration = "1h"
+    """How long a release must be healthy there."""
+    rollout_batch: int = Field(default=5, ge=1)
+    """Number of hosts that a rollout deploys at the same time, after the first one."""
+    rollout_undo: bool = False
+    """Whether a failed rollout also rolls back the hosts that it has already changed."""
+    generations_kept: int = Field(default=5, ge=2)
+    """Number of good generations that are kept for a rollback."""
+
+
+def descriptions(model: type[Settings]) -> dict[str, str]:
+    """field → its description on one line; a field whose default alone a subclass changes keeps that of its parent."""
+    parents = [one for one in reversed(model.__mro__) if issubclass(one, Settings)]
+    texts = [(name, field.description) for one in parents for name, field in one.model_fields.items()]
+    return {name: " ".join(text.split()) for name, text in texts if text}
 
 
 def env_keys(model: type[Settings]) -> dict[str, EnvKey]:

@@ -60,11 +60,13 @@ class GrafanaSettings(ServiceSettings):
     version: str = "12.4.2"
     http_port: PortNumber = 3000
     admin_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]+$")] = "admin"
+    """Login of Grafana's administrator."""
     admin_password: Annotated[Secret, AfterValidator(_password)] = from_env("GRAFANA_ADMIN_PASSWORD")
-    # Where people reach Grafana. A proxy in front passes WebSockets on, by which searches stream, and takes a path off.
+    """Password of Grafana's administrator, 12 characters at least. It is set at every start of Grafana."""
     external_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = None
-    # Data sources that the database has of before, under a name or uid of ours: see docs/from-docker-compose.md
+    """URL at which people reach Grafana. A reverse proxy must forward WebSockets, and strip the URL's path."""
     existing_sources: Many[Annotated[datasources.Existing, Field(strict=False)]] = ()
+    """Data sources of an existing database with a name or uid of ours: see docs/from-docker-compose.md."""
 
 
 def component(settings: GrafanaSettings, site: Site) -> Component:

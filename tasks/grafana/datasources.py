@@ -35,8 +35,11 @@ class Existing(Settings):
     """
 
     name: str
+    """Name of the data source."""
     uid: str
+    """Uid of the data source."""
     service: Literal["", "prometheus", "mimir", "loki", "tempo"] = ""
+    """Service that answers its queries; empty = it is not changed."""
 
 
 def kind(service: str) -> str:

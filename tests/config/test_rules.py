@@ -23,7 +23,7 @@ from lgtm.model.settings import seconds
 from lgtm.model.site import Site
 from tasks.prometheus.rules import ORDERED, rule_files
 from tasks.prometheus.scraping import jobs
-from tasks.prometheus.settings import AlertingSettings
+from tasks.prometheus.alerting import AlertingSettings
 
 SITUATIONS = {one.name: one for one in (*GATEWAYZ, *STACK, *CERTIFICATES)}
 NO_GATEWAYZ: Mapping[str, Any] = {"prometheus_gatewayz_production_url": None, "prometheus_gatewayz_staging_url": None}
