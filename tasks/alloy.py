@@ -40,6 +40,7 @@ class AlloySettings(ServiceSettings):
     version: str = "1.20.1"
     http_port: PortNumber = 12345
     log_level: Literal["debug", "info", "warn", "error"] = "info"
+    stop_timeout: int = 90  # Alloy takes up to a minute to send what it holds
     max_age: Duration = "12h"
     """How far back the journal of a new host is read."""
     stack_only: bool = False
@@ -57,9 +58,6 @@ def component(settings: AlloySettings, site: Site) -> Component:
             reason="Alloy 1.16 and later compile WebAssembly (of regular expressions) as they start"
             if _compiles(settings)
             else "",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
-            stop_timeout=90,  # Alloy gives itself up to a minute to hand over what it holds
         ),
         ready=site.url("alloy", "/-/ready"),
         ports=(site.port("alloy"),),
@@ -67,13 +65,8 @@ def component(settings: AlloySettings, site: Site) -> Component:
         volumes=(Volume(DATA),),
         validators=(Validator(("{artifact}/alloy", "validate", STABILITY, "{etc}/config.alloy")),),
         # The metric says that the file was parsed; that its components run is for the check `alloy.components`.
-        reload=Reload(
-            site.url("alloy", "/metrics"),
-            "alloy_config_last_load_successful",
-            "alloy_config_last_load_success_timestamp_seconds",
-        ),
+        reload=Reload.named(site.url("alloy", "/metrics"), "alloy_config_last_load"),
         after=("loki",) if "loki" in site.here.services else (),
-        ready_timeout=settings.ready_timeout,
     )
 
 

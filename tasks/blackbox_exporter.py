@@ -45,19 +45,12 @@ def component(settings: BlackboxExporterSettings, site: Site) -> Component:
                 f"--web.listen-address={site.target('blackbox_exporter')}",
                 f"--log.level={settings.log_level}",
             ),
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
         ),
         ready=site.url("blackbox_exporter", "/-/healthy"),
         ports=(site.port("blackbox_exporter"),),
         files=(ConfigFile("blackbox.yml", read(__file__, "blackbox.yml"), "reload"),),
         validators=(Validator(("{artifact}/blackbox_exporter", "--config.check", "--config.file={etc}/blackbox.yml")),),
-        reload=Reload(
-            site.url("blackbox_exporter", "/metrics"),
-            "blackbox_exporter_config_last_reload_successful",
-            "blackbox_exporter_config_last_reload_success_timestamp_seconds",
-        ),
-        ready_timeout=settings.ready_timeout,
+        reload=Reload.named(site.url("blackbox_exporter", "/metrics"), "blackbox_exporter_config_last_reload"),
     )
 
 
@@ -70,8 +63,7 @@ def checks(settings: BlackboxExporterSettings, site: Site) -> list[Check]:
 
 def _probed(site: Site) -> dict[str, Endpoint]:
     """`host:port` of every certificate that some Prometheus has us look at → how it asks."""
-    asking = [node.services["prometheus"] for node in site.carrying("prometheus")]
-    found = [job for one in asking if isinstance(one, PrometheusSettings) for job in jobs(one, site)]
+    found = [job for _, settings in site.settings_of(PrometheusSettings) for job in jobs(settings, site)]
     return {
         endpoint.params["target"]: endpoint for job in found if job.name == CERTIFICATES for endpoint in job.endpoints
     }

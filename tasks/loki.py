@@ -24,7 +24,6 @@ from lgtm.task import (
     Many,
     Port,
     PortNumber,
-    Reload,
     ServiceSettings,
     Settings,
     Site,
@@ -36,20 +35,18 @@ from lgtm.task import (
     metric,
     read,
     ready,
-    reloaded,
     render,
     rules_loaded,
     seconds,
 )
 
-from .shared import canary, inforce
+from .shared import canary, inforce, runtime
 
 USES = ("mimir",)
 DATA = "/data/loki"
 RECORD = f"{DATA}/schema"  # the periods this host's logs are written with
 TENANT = "fake"  # Loki's own name for the one tenant it has without authentication
 RULES = f"rules/{TENANT}/logs.yml"
-RELOADED = "loki_runtime_config_last_reload_successful"
 EPOCH = "2025-01-01"
 
 
@@ -115,7 +112,6 @@ class LokiSettings(ServiceSettings):
     """Schema of the stored logs, by day. Append only: a new period starts in the future, and a period that has begun
     is never changed. The host refuses anything else."""
     stop_timeout: int = 120
-    """Time in seconds until a stopping Loki is killed."""
 
 
 def component(settings: LokiSettings, site: Site) -> Component:
@@ -127,10 +123,7 @@ def component(settings: LokiSettings, site: Site) -> Component:
             before=(("/bin/sh", etc("loki", "schema.sh"), "record", etc("loki", "schema"), RECORD),),
             relax={"RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK"},
             reason="it lists the host's network interfaces as it starts, and warns eleven times where it may not",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=600,  # replaying a large write-ahead log
-            stop_timeout=settings.stop_timeout,
         ),
         ready=site.url("loki", "/ready"),
         ports=(site.port("loki"), Port("grpc", settings.grpc_port, LOOPBACK)),
@@ -140,11 +133,8 @@ def component(settings: LokiSettings, site: Site) -> Component:
             Validator(("{artifact}/loki", "-verify-config", "-config.file={etc}/loki.yml")),
             Validator(("/bin/sh", "{etc}/schema.sh", "check", "{etc}/schema", RECORD)),
         ),
-        # Loki reads runtime.yaml again every 5 s and reports the sha256 of what it makes of it. The template is
-        # written as Loki itself would write it (sorted, four spaces), so that this is the file's own sha256.
-        reload=Reload(site.url("loki", "/metrics"), RELOADED, "loki_runtime_config_hash", signal=None, timeout=30),
+        reload=runtime.reload("loki", "loki", site),
         after=tuple(name for name in USES if name in site.here.services),
-        ready_timeout=settings.ready_timeout,
     )
 
 
@@ -180,11 +170,7 @@ def checks(settings: LokiSettings, site: Site) -> list[Check]:
             "loki.ingester", "Loki takes lines in", site.url("loki", "/metrics"), _ingester,
             f"see /ring of Loki; {journal} -g ingester",
         ),
-        Check(
-            "loki.runtime", "Loki's limits are the deployed ones", site.url("loki", "/metrics"),
-            partial(reloaded, name=RELOADED, file="runtime.yaml"),
-            f"{journal} -g runtime says what is wrong; the last good limits stay in force",
-        ),
+        runtime.check("loki", "Loki", "loki", site),
         inforce.check("loki", "Loki", site.url("loki", "/config"), _main(settings, site), inforce.body),
         canary.line(site),
         *_ruler(site),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
 
 from lgtm.task import (
     LOOPBACK,
@@ -16,7 +15,6 @@ from lgtm.task import (
     Port,
     PortNumber,
     Refusal,
-    Reload,
     Scrape,
     ServiceSettings,
     Site,
@@ -26,22 +24,21 @@ from lgtm.task import (
     data_of,
     etc,
     ready,
-    reloaded,
     render,
     rules_loaded,
 )
 
-from .prometheus import pipeline, rules
+from .prometheus import rules
 from .prometheus.settings import PrometheusSettings
-from .shared import inforce
+from .shared import disk, inforce, runtime
+from .shared.limits import SeriesLimit
 
 TENANT = "anonymous"  # Mimir's one tenant while multitenancy is off
 SCRAPE = Scrape("30s", "10s")
 DATA = "/data/mimir"
-RELOADED = "cortex_runtime_config_last_reload_successful"
 
 
-class MimirSettings(ServiceSettings):
+class MimirSettings(SeriesLimit, ServiceSettings):
     version: str = "2.11.0"
     http_port: PortNumber = 9009
     grpc_port: PortNumber = 9095
@@ -52,8 +49,6 @@ class MimirSettings(ServiceSettings):
     """How long samples are kept."""
     series_expected: int = 20_000
     """Active series, to estimate the disk space that is needed."""
-    max_series: int = 500_000
-    """Maximum active series. Mimir refuses samples of further series."""
     ingestion_rate: int = 50_000
     """Maximum samples per second, on average."""
     ingestion_burst: int = 500_000
@@ -63,7 +58,6 @@ class MimirSettings(ServiceSettings):
     max_exemplars: int = 100_000
     """Maximum exemplars kept in memory; 0 = none."""
     stop_timeout: int = 120
-    """Time in seconds until a stopping Mimir is killed."""
 
 
 def component(settings: MimirSettings, site: Site) -> Component:
@@ -75,10 +69,7 @@ def component(settings: MimirSettings, site: Site) -> Component:
             command=("{artifact}/mimir", f"-config.file={etc('mimir', 'mimir.yml')}"),
             relax={"RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK"},
             reason="Go lists the interfaces while Mimir registers its flags, even when every address is set",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=1200,  # 20 minutes: replaying a large write-ahead log
-            stop_timeout=settings.stop_timeout,
         ),
         ready=site.url("mimir", "/ready"),
         # One Mimir talks to itself only; several will need grpc and memberlist at `site.address`.
@@ -92,12 +83,9 @@ def component(settings: MimirSettings, site: Site) -> Component:
             ConfigFile("runtime.yaml", render(__file__, "runtime.yaml", settings=settings), "reload"),
             *_rules(site),
         ),
-        volumes=(Volume(DATA, expects=pipeline.stored(settings.series_expected, settings.retention)),),
+        volumes=(Volume(DATA, expects=disk.stored(settings.series_expected, settings.retention)),),
         validators=(Validator(("{artifact}/mimir", "-modules", "-config.file={etc}/mimir.yml")),),
-        # Mimir reads runtime.yaml again every 5 s and reports the sha256 of what it makes of it. The template is
-        # written as Mimir itself would write it (sorted, four spaces), so that this is the file's own sha256.
-        reload=Reload(site.url("mimir", "/metrics"), RELOADED, "cortex_runtime_config_hash", signal=None, timeout=30),
-        ready_timeout=settings.ready_timeout,
+        reload=runtime.reload("mimir", "cortex", site),
     )
 
 
@@ -123,8 +111,7 @@ def _alertmanagers(site: Site) -> list[str]:
 
 def _rules(site: Site) -> tuple[ConfigFile, ...]:
     """The rule files that a Prometheus leaves to Mimir's ruler, which reads them again every minute."""
-    for node in site.carrying("prometheus"):
-        settings = cast("PrometheusSettings", node.services["prometheus"])
+    for node, settings in site.settings_of(PrometheusSettings):
         files = [one for one in rules.rule_files(settings, site.at(node)) if one.path in rules.mimirs(settings)]
         return tuple(ConfigFile(one.path.replace("rules/", f"rules/{TENANT}/"), one.content, "none") for one in files)
     return ()
@@ -140,13 +127,7 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
             _labels,
             "journalctl -u lgtm-mimir -n 50; a full or unreadable /data/mimir is the usual cause",
         ),
-        Check(
-            "mimir.runtime",
-            "Mimir's limits are the deployed ones",
-            site.url("mimir", "/metrics"),
-            partial(reloaded, name=RELOADED, file="runtime.yaml"),
-            "journalctl -u lgtm-mimir -g runtime says what is wrong; the last good limits stay in force",
-        ),
+        runtime.check("mimir", "Mimir", "cortex", site),
         inforce.check("mimir", "Mimir", site.url("mimir", "/config"), _main(settings, site), inforce.body),
         *_ruler(site),
     ]

@@ -48,12 +48,9 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
                 "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK",
             },
             reason="its work is to see the whole host: /proc, mounts, interfaces, how far the clock may be off",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
         ),
         ready=site.url("node_exporter", "/"),
         ports=(site.port("node_exporter"),),
-        ready_timeout=settings.ready_timeout,
     )
 
 

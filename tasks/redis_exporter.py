@@ -45,11 +45,10 @@ def component(settings: RedisExporterSettings, site: Site) -> Component:
     return Component(
         service="redis_exporter",
         artifact=Artifact("redis_exporter", settings.version),
-        unit=Unit(_command(settings, site), memory_max=settings.memory_max, cpu_cores=settings.cpu_cores),
+        unit=Unit(_command(settings, site)),
         ready=site.url("redis_exporter", "/"),
         ports=(site.port("redis_exporter"),),
         secrets=_passwords(settings),
-        ready_timeout=settings.ready_timeout,
     )
 
 

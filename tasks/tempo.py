@@ -27,6 +27,7 @@ from lgtm.task import (
     Unit,
     Validator,
     Volume,
+    body_of,
     etc,
     metric,
     ready,
@@ -84,7 +85,6 @@ class TempoSettings(ServiceSettings):
     max_series: int = 50_000
     """Maximum series that are generated from spans. Further series are dropped."""
     stop_timeout: int = 60  # 3.0.3 never ends once it has been queried
-    """Time in seconds until a stopping Tempo is killed."""
 
 
 def component(settings: TempoSettings, site: Site) -> Component:
@@ -95,10 +95,7 @@ def component(settings: TempoSettings, site: Site) -> Component:
             command=("{artifact}/tempo", f"-config.file={etc('tempo', 'tempo.yml')}"),
             relax={"MemoryDenyWriteExecute": None} if _three(settings) else {},
             reason="Tempo 3 reads JSON by a library that makes machine code as it runs" if _three(settings) else "",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=600,  # replaying a large write-ahead log
-            stop_timeout=settings.stop_timeout,
         ),
         ready=site.url("tempo", "/ready"),
         # One Tempo talks to itself only; gossip (memberlist) is never bound, since every ring is in memory.
@@ -113,7 +110,6 @@ def component(settings: TempoSettings, site: Site) -> Component:
         # The file must be named by its flag: as a bare word it is ignored, and the defaults are found valid.
         validators=(Validator(("{artifact}/tempo", "-config.verify=true", "-config.file={etc}/tempo.yml")),),
         after=("mimir",) if "mimir" in site.here.services else (),
-        ready_timeout=settings.ready_timeout,
     )
 
 
@@ -181,9 +177,8 @@ def _sent(site: Site) -> Check:
 
 
 def _spans(answer: Answer) -> str:
+    body_of(answer)
     found = answer.json()
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}")
     if not found.get("traces"):
         raise Bad("no trace of an application within the last hour")
     return f"the last of {found['traces'][0]['rootServiceName']}"

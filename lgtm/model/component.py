@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lgtm.model.secrets import Secret
+from lgtm.model.settings import ServiceSettings
 
 OnChange = Literal["restart", "reload", "none"]
 
@@ -92,6 +93,14 @@ class Reload:
     signal: str | None = "HUP"
     timeout: int = 15
 
+    @classmethod
+    def named(cls, url: str, prefix: str) -> Reload:
+        """A reload by SIGHUP, with the usual names of its two metrics.
+
+        Example: `Reload.named(url, "prometheus_config_last_reload")`.
+        """
+        return cls(url, f"{prefix}_successful", f"{prefix}_success_timestamp_seconds")
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -100,7 +109,8 @@ class Unit:
     `command` is the argument list; `{artifact}` stands for the artifact's directory. The commands in `before` run
     ahead of it at every start, as the same user and with the same view of the host. `groups` are further groups of
     that user. `relax` overrides single directives of the shared hardening (None drops one) and must say why in
-    `reason`. Memory in bytes, CPU in cores, times in seconds.
+    `reason`. Memory in bytes, CPU in cores, times in seconds. The settings of the service decide on `memory_max`,
+    `cpu_cores` and `stop_timeout`: see `limited`.
     """
 
     command: tuple[str, ...]
@@ -157,3 +167,14 @@ class Component:
     @property
     def user(self) -> str:
         return f"lgtm-{self.service.replace('_', '-')}"
+
+
+def limited(component: Component, settings: ServiceSettings) -> Component:
+    """The component with the limits of its settings: memory, CPU, and the time to become ready and to stop."""
+    unit = replace(
+        component.unit,
+        memory_max=settings.memory_max,
+        cpu_cores=settings.cpu_cores,
+        stop_timeout=settings.stop_timeout,
+    )
+    return replace(component, unit=unit, ready_timeout=settings.ready_timeout)

@@ -105,6 +105,8 @@ class ServiceSettings(Settings):
     """Lowest level that is logged, such as `debug`, `info`, `warn` or `error`."""
     ready_timeout: int = 60
     """Maximum time in seconds from start to ready. A deploy that exceeds it is rolled back."""
+    stop_timeout: int = 60
+    """Time in seconds until a service that does not stop is killed."""
     exposed: bool = False
     """Listen on `private_address` even if no other host of the inventory uses the service."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from lgtm.model.component import Port
 from lgtm.model.errors import Refusal
-from lgtm.model.settings import ServiceSettings, SiteSettings
+from lgtm.model.settings import ServiceSettings, Settings, SiteSettings
 
 LOOPBACK = "127.0.0.1"
+T = TypeVar("T", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,13 @@ class Site:
     def carrying(self, service: str) -> tuple[Node, ...]:
         """The hosts that carry a service, in inventory order; possibly none."""
         return tuple(node for node in self.nodes if service in node.services)
+
+    def settings_of(self, kind: type[T]) -> tuple[tuple[Node, T], ...]:
+        """(host, settings) of every service whose settings are of this type, in inventory order.
+
+        Example: `[settings.mail for _, settings in site.settings_of(AlertmanagerSettings)]`.
+        """
+        return tuple((node, one) for node in self.nodes for one in node.services.values() if isinstance(one, kind))
 
     def the(self, service: str) -> Node | None:
         """The one host that carries a service of which there can be only one, or None."""

@@ -36,7 +36,7 @@ def component(settings: AlertmanagerSettings, site: Site) -> Component:
     return Component(
         service="alertmanager",
         artifact=Artifact("alertmanager", settings.version),
-        unit=Unit(_command(settings, site), memory_max=settings.memory_max, cpu_cores=settings.cpu_cores),
+        unit=Unit(_command(settings, site)),
         ready=site.url("alertmanager", "/-/ready"),
         ports=(site.port("alertmanager"),),
         files=_files(settings, site),
@@ -47,12 +47,7 @@ def component(settings: AlertmanagerSettings, site: Site) -> Component:
             Validator(("{artifact}/amtool", "check-config", "{etc}/alertmanager.yml")),
             *(_rendering(kind, sample) for kind in ("text", "html") for sample in SAMPLES),
         ),
-        reload=Reload(
-            site.url("alertmanager", "/metrics"),
-            "alertmanager_config_last_reload_successful",
-            "alertmanager_config_last_reload_success_timestamp_seconds",
-        ),
-        ready_timeout=settings.ready_timeout,
+        reload=Reload.named(site.url("alertmanager", "/metrics"), "alertmanager_config_last_reload"),
     )
 
 

@@ -78,8 +78,6 @@ def component(settings: GrafanaSettings, site: Site) -> Component:
             before=(_prepare(settings),),
             relax={"MemoryDenyWriteExecute": None},
             reason="Grafana's own unit leaves MemoryDenyWriteExecute off, for plugins that compile as they run",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=1200,  # 20 minutes: backing a large database up, and migrating it
         ),
         ready=site.url("grafana", "/api/health"),
@@ -90,7 +88,6 @@ def component(settings: GrafanaSettings, site: Site) -> Component:
         backup=tuple(f"{DATA}/{name}" for name in BACKUP),
         secrets=(SecretFile(PASSWORD, settings.admin_password),),
         after=tuple(name for name in USES if name in site.here.services),
-        ready_timeout=settings.ready_timeout,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from urllib.parse import quote
 
-from lgtm.task import Answer, Bad, Check, Site
+from lgtm.task import Answer, Bad, Check, Site, body_of
 
 from ..shared import canary
 from . import datasources
@@ -31,8 +31,7 @@ def checks(site: Site) -> list[Check]:
 
 def _series(answer: Answer) -> str:
     """Without a span there is no series, which is no error."""
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}")
+    body_of(answer)
     found = answer.json()
     if "metrics" not in found and "series" not in found:
         raise Bad(f"HTTP 200, but {answer.body[:200]!r}")

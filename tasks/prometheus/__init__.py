@@ -19,6 +19,7 @@ from lgtm.task import (
     Unit,
     Validator,
     Volume,
+    body_of,
     data_of,
     etc,
     missing,
@@ -26,7 +27,7 @@ from lgtm.task import (
     render,
 )
 
-from ..shared import inforce
+from ..shared import disk, inforce
 from . import pipeline, rules
 from .scraping import Job, jobs
 from .settings import PrometheusSettings
@@ -48,10 +49,7 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
         artifact=Artifact("prometheus", settings.version),
         unit=Unit(
             command=_command(settings, site),
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=600,  # replaying a large write-ahead log
-            stop_timeout=120,
         ),
         ready=site.url("prometheus", "/-/ready"),
         ports=(site.port("prometheus"),),
@@ -62,20 +60,15 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
             Validator(("{artifact}/promtool", "check", "config", "--syntax-only", "{etc}/prometheus.yml")),
             *rules.validators(files),
         ),
-        reload=Reload(
-            site.url("prometheus", "/metrics"),
-            "prometheus_config_last_reload_successful",
-            "prometheus_config_last_reload_success_timestamp_seconds",
-        ),
+        reload=Reload.named(site.url("prometheus", "/metrics"), "prometheus_config_last_reload"),
         drain=site.url("mimir", "/ready", site.the("mimir")) if site.the("mimir") else None,
         after=tuple(name for name in ("alertmanager", "mimir", "tempo") if name in site.here.services),
-        ready_timeout=settings.ready_timeout,
     )
 
 
 def _expected(settings: PrometheusSettings) -> int:
     """Bytes on disk by the time that the retention is reached."""
-    return settings.retention_size or pipeline.stored(settings.series_expected, settings.retention)
+    return settings.retention_size or disk.stored(settings.series_expected, settings.retention)
 
 
 def _command(settings: PrometheusSettings, site: Site) -> tuple[str, ...]:
@@ -141,9 +134,7 @@ def _reachable(job: Job) -> Check:
 def _answers(answer: Answer) -> str:
     if answer.status in (401, 403):
         raise Bad(f"HTTP {answer.status}: the token is not accepted")
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:120]}" if answer.status else answer.body.strip())
-    many = len(SAMPLE_LINE.findall(answer.body))
+    many = len(SAMPLE_LINE.findall(body_of(answer)))
     if not many:
         raise Bad(f"HTTP 200, but no metrics: {answer.body.strip()[:120]!r}")
     return f"{many} samples"

@@ -12,15 +12,8 @@ from lgtm.task import Answer, Bad, Check, Gate, Site, data_of, metric, seconds
 from .scraping import Job
 
 REMOTE = "mimir-remote-write"  # the name of the queue
-SCRAPED = 15  # seconds between two samples of a series
-SAMPLE = 1.7  # bytes that a sample takes on disk, its share of index and write-ahead log included
 PENDING, BEHIND = 1000, 60  # samples that wait, and seconds, up to which remote write is well
 QUEUE = f'remote_name="{REMOTE}"'
-
-
-def stored(series: int, retention: str) -> int:
-    """Bytes that so many series take on disk, kept so long."""
-    return int(series / SCRAPED * seconds(retention) * SAMPLE)
 
 
 def targets(every: tuple[Job, ...], site: Site) -> list[Check]:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 from lgtm.task import Check, ConfigFile, Site, Validator, combined, render, rules_loaded
 
+from ..shared.limits import SeriesLimit
 from . import pipeline
 from .scraping import jobs
 from .settings import PrometheusSettings
-
-if TYPE_CHECKING:
-    from ..mimir import MimirSettings
-
 
 # The first must be below the second, or one of two alerts could never fire.
 ORDERED = (
@@ -102,6 +98,5 @@ def _quoted(paths: tuple[str, ...]) -> str:
 
 
 def _series_max(site: Site) -> int:
-    """Mimir's limit of active series as it is set; 0 = none."""
-    node = site.the("mimir")
-    return cast("MimirSettings", node.services["mimir"]).max_series if node else 0
+    """Mimir's limit of active series; 0 = there is no Mimir."""
+    return next((settings.max_series for _, settings in site.settings_of(SeriesLimit)), 0)

@@ -127,9 +127,8 @@ def _https(asked: Iterable[Job]) -> Iterator[tuple[str, str, dict[str, str]]]:
 
 def _mail_servers(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Where Alertmanager delivers mail, unless it does so in the clear."""
-    for node in site.carrying("alertmanager"):
-        settings = node.services["alertmanager"]
-        if isinstance(settings, AlertmanagerSettings) and settings.mail:
+    for _, settings in site.settings_of(AlertmanagerSettings):
+        if settings.mail:
             at = settings.smtp_host
             if mail.starttls(at):
                 yield at, "smtp_starttls", {}

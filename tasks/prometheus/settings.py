@@ -34,6 +34,7 @@ class Target(Settings):
 class PrometheusSettings(AlertingSettings, ServiceSettings):
     version: str = "3.13.3"
     http_port: PortNumber = 9090
+    stop_timeout: int = 120
     retention: Duration = "15d"
     """How long samples are kept in Prometheus. Mimir keeps them longer."""
     retention_size: Bytes | None = None

@@ -7,7 +7,7 @@ import secrets
 import time
 from urllib.parse import quote
 
-from lgtm.task import Answer, Bad, Check, NotYet, Site, Write, data_of
+from lgtm.task import Answer, Bad, Check, NotYet, Site, Write, body_of, data_of
 
 SERVICE = "lgtm-canary"  # the service that both are of
 SETTLES = 15  # seconds until a store must give back what it was given
@@ -73,8 +73,8 @@ def _line(answer: Answer) -> str:
 def _span(answer: Answer) -> str:
     if answer.status == 404:
         raise NotYet("the span has been taken, but cannot be found")
-    if answer.status != 200 or SERVICE not in answer.body:
-        raise Bad(f"HTTP {answer.status}: {answer.body[:120]}" if answer.status else answer.body)
+    if SERVICE not in body_of(answer):
+        raise Bad(f"HTTP 200, without the span: {answer.body[:120]}")
     return "read back"
 
 

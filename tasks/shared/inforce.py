@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lgtm.task import Answer, Bad, Check, seconds
+from lgtm.task import Answer, Bad, Check, body_of, seconds
 
 DURATION = re.compile(r"([0-9.]+(ms|[smhdwy]))+")
 SIZE = re.compile(r"([0-9.]+) ?([KMG]i?B|B)")
@@ -26,9 +26,7 @@ def check(service: str, title: str, url: str, rendered: str, shown: Callable[[An
 
 def body(answer: Answer) -> str:
     """The configuration of a service that shows it as it is; Tempo writes a line about it ahead."""
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body[:120]}" if answer.status else answer.body)
-    return answer.body.split("\n---\n", 1)[-1]
+    return body_of(answer).split("\n---\n", 1)[-1]
 
 
 def _in_force(answer: Answer, rendered: str, shown: Callable[[Answer], str]) -> str:

@@ -96,6 +96,23 @@ def test_a_port_is_the_setting_at_the_services_address() -> None:
     assert here.url("store", "/ready") == "http://192.0.2.1:9000/ready"
 
 
+class Kept(ServiceSettings):
+    version: str = "1"
+    http_port: PortNumber = 9002
+    retention: str = "30d"
+
+
+def test_the_settings_of_a_service_are_found_by_their_type() -> None:
+    a, b = node("a", "store"), Node("b", SiteSettings(environment="test"), {"archive": Kept(retention="1y")})
+    assert [(host.name, kept.retention) for host, kept in site(a, b).settings_of(Kept)] == [("b", "1y")]
+
+
+def test_settings_are_found_by_a_base_class_in_inventory_order_and_may_be_none() -> None:
+    a, b = node("a", "store", "idle"), Node("b", SiteSettings(environment="test"), {"archive": Kept()})
+    assert [host.name for host, _ in site(b, a).settings_of(ServiceSettings)] == ["b", "a", "a"]
+    assert site(a).settings_of(Kept) == ()
+
+
 def test_hosts_and_services_are_listed_in_a_fixed_order() -> None:
     a, b = node("a", "writer", "idle"), node("b", "store", "idle")
     assert site(b, a).carrying("idle") == (b, a)
