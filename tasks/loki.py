@@ -1,4 +1,4 @@
-"""Grafana Loki: the store of log lines, all its parts in one process."""
+"""Grafana Loki: stores log lines, with all its components in one process."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ from .shared import canary, inforce, runtime
 
 USES = ("mimir",)
 DATA = "/data/loki"
-RECORD = f"{DATA}/schema"  # the periods this host's logs are written with
-TENANT = "fake"  # Loki's own name for the one tenant it has without authentication
+RECORD = f"{DATA}/schema"  # the schema periods of the logs on this host
+TENANT = "fake"  # Loki's name for its only tenant while authentication is off
 RULES = f"rules/{TENANT}/logs.yml"
 EPOCH = "2025-01-01"
 
@@ -61,7 +61,7 @@ def _day(value: str) -> str:
 
 def _append_only(periods: tuple[Period, ...]) -> tuple[Period, ...]:
     if not periods or periods[0].start != EPOCH:
-        raise ValueError(f"must begin with the period of {EPOCH}; further ones are added after it")
+        raise ValueError(f"must begin with the period of {EPOCH}; add further periods after it")
     for earlier, later in pairwise(periods):
         if earlier.start >= later.start:
             raise ValueError(f"must be in order of start, but {later.start} comes after {earlier.start}")
@@ -75,7 +75,7 @@ def _kept(value: str) -> str:
 
 
 class Period(Settings):
-    """How logs are stored from a day on: `{"start": "2027-01-01", "version": "v13"}`. Never edited once begun."""
+    """How logs are stored from a day on: `{"start": "2027-01-01", "version": "v13"}`. One that has begun is final."""
 
     start: Annotated[str, AfterValidator(_day)]
     """First day of the period, from 0:00 UTC. It must be in the future when the period is added."""
@@ -163,12 +163,12 @@ def checks(settings: LokiSettings, site: Site) -> list[Check]:
     return [
         ready("loki", site.url("loki", "/ready"), settings.ready_timeout),
         Check(
-            "loki.query", "Loki answers queries", site.url("loki", "/loki/api/v1/labels"), _labels,
-            f"{journal} -n 50; a full or unreadable {DATA} is the usual cause",
+            id="loki.query", title="Loki answers queries", url=site.url("loki", "/loki/api/v1/labels"), judge=_labels,
+            remedy=f"{journal} -n 50; usual cause: {DATA} is full or not readable",
         ),
         Check(
-            "loki.ingester", "Loki takes lines in", site.url("loki", "/metrics"), _ingester,
-            f"see /ring of Loki; {journal} -g ingester",
+            id="loki.ingester", title="Loki accepts log lines", url=site.url("loki", "/metrics"), judge=_ingester,
+            remedy=f"open /ring of Loki; {journal} -g ingester",
         ),
         runtime.check("loki", "Loki", "loki", site),
         inforce.check("loki", "Loki", site.url("loki", "/config"), _main(settings, site), inforce.body),
@@ -179,43 +179,44 @@ def checks(settings: LokiSettings, site: Site) -> list[Check]:
 
 
 def _ruler(site: Site) -> list[Check]:
-    """The recording rules are in force; no check where there is no Mimir to write to."""
+    """Loki evaluates the recording rules; no check without a Mimir to write to."""
     if not site.the("mimir"):
         return []
     names = set(re.findall(r"record: (\S+)", read(__file__, "rules/logs.yml")))
     return [
         Check(
-            "loki.rules", "Loki's recording rules are evaluated", site.url("loki", "/prometheus/api/v1/rules"),
-            partial(rules_loaded, names=names),
-            "journalctl -u lgtm-loki -g rule; one bad expression stops its whole file", patience=90, slow=True,
+            id="loki.rules", title="Loki evaluates its recording rules",
+            url=site.url("loki", "/prometheus/api/v1/rules"), judge=partial(rules_loaded, names=names),
+            remedy="journalctl -u lgtm-loki -g rule; one invalid expression disables its whole file",
+            patience=90, slow=True,
         )
     ]  # fmt: skip
 
 
 def _lines(site: Site) -> list[Check]:
-    """The journals of the site's own hosts arrive; no check where nothing ships them."""
+    """The journals of the site's hosts arrive; no check without Alloy."""
     if not site.carrying("alloy"):
         return []
     query = quote('sum(count_over_time({job="journal"}[5m]))', safe="")
     return [
         Check(
-            "loki.lines", "Lines from the journals arrive in Loki",
-            site.url("loki", f"/loki/api/v1/query?query={query}"), _arrived,
-            "journalctl -u lgtm-alloy -n 50 on the hosts that ship logs", "peer", patience=60, slow=True,
+            id="loki.lines", title="Log lines of the hosts' journals arrive in Loki",
+            url=site.url("loki", f"/loki/api/v1/query?query={query}"), judge=_arrived,
+            remedy="journalctl -u lgtm-alloy -n 50 on the hosts that ship logs", gate="peer", patience=60, slow=True,
         )
     ]  # fmt: skip
 
 
 def _labels(answer: Answer) -> str:
     if answer.json().get("status") == "success" and "data" not in answer.json():
-        return "no lines yet"  # an empty Loki leaves `data` out
+        return "no lines yet"  # an empty Loki omits `data`
     return f"{len(data_of(answer))} label names"
 
 
 def _ingester(answer: Answer) -> str:
     active = metric(answer, "loki_ring_members", 'name="ingester"', 'state="ACTIVE"')
     if active != 1:
-        raise Bad(f"{active:.0f} active ingesters, where there should be 1")
+        raise Bad(f"{active:.0f} active ingesters instead of 1")
     return "1 active ingester"
 
 

@@ -1,4 +1,4 @@
-"""Grafana Mimir: long-term store for Prometheus metrics, all its parts in one process."""
+"""Grafana Mimir: long-term store for metrics, with all its components in one process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .prometheus.settings import PrometheusSettings
 from .shared import disk, inforce, runtime
 from .shared.limits import SeriesLimit
 
-TENANT = "anonymous"  # Mimir's one tenant while multitenancy is off
+TENANT = "anonymous"  # Mimir's only tenant while multitenancy is off
 SCRAPE = Scrape("30s", "10s")
 DATA = "/data/mimir"
 
@@ -72,7 +72,7 @@ def component(settings: MimirSettings, site: Site) -> Component:
             start_timeout=1200,  # 20 minutes: replaying a large write-ahead log
         ),
         ready=site.url("mimir", "/ready"),
-        # One Mimir talks to itself only; several will need grpc and memberlist at `site.address`.
+        # A single Mimir uses grpc and memberlist only itself; several will need them at `site.address`.
         ports=(
             http,
             Port("grpc", settings.grpc_port, LOOPBACK),
@@ -99,7 +99,7 @@ def _main(settings: MimirSettings, site: Site) -> str:
 
 
 def _alertmanagers(site: Site) -> list[str]:
-    """Where Mimir's ruler sends alerts. That Mimir talks to them is the exception, so nothing is opened for it."""
+    """URLs to which Mimir's ruler sends alerts. Alertmanager's port is not opened for it by default."""
     for node in site.carrying("alertmanager"):
         if node != site.here and site.address("alertmanager", node) == LOOPBACK:
             raise Refusal(
@@ -110,7 +110,7 @@ def _alertmanagers(site: Site) -> list[str]:
 
 
 def _rules(site: Site) -> tuple[ConfigFile, ...]:
-    """The rule files that a Prometheus leaves to Mimir's ruler, which reads them again every minute."""
+    """The rule files that Mimir's ruler evaluates instead of Prometheus. It reads them again every minute."""
     for node, settings in site.settings_of(PrometheusSettings):
         files = [one for one in rules.rule_files(settings, site.at(node)) if one.path in rules.mimirs(settings)]
         return tuple(ConfigFile(one.path.replace("rules/", f"rules/{TENANT}/"), one.content, "none") for one in files)
@@ -121,11 +121,11 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
     return [
         ready("mimir", site.url("mimir", "/ready"), settings.ready_timeout),
         Check(
-            "mimir.query",
-            "Mimir answers queries",
-            site.url("mimir", "/prometheus/api/v1/labels"),
-            _labels,
-            "journalctl -u lgtm-mimir -n 50; a full or unreadable /data/mimir is the usual cause",
+            id="mimir.query",
+            title="Mimir answers queries",
+            url=site.url("mimir", "/prometheus/api/v1/labels"),
+            judge=_labels,
+            remedy="journalctl -u lgtm-mimir -n 50; usual cause: /data/mimir is full or not readable",
         ),
         runtime.check("mimir", "Mimir", "cortex", site),
         inforce.check("mimir", "Mimir", site.url("mimir", "/config"), _main(settings, site), inforce.body),
@@ -134,14 +134,24 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
 
 
 def _ruler(site: Site) -> list[Check]:
-    """The rules that are Mimir's to evaluate are in force; no check where there are none."""
+    """Mimir evaluates its rules; no check if it has none."""
     names = rules.names(_rules(site))
     if not names:
         return []
-    remedy = "journalctl -u lgtm-mimir -g rule; one bad expression stops its whole file"
+    remedy = "journalctl -u lgtm-mimir -g rule; one invalid expression disables its whole file"
     url = site.url("mimir", "/prometheus/api/v1/rules")
     judge = partial(rules_loaded, names=names)
-    return [Check("mimir.rules", "Mimir evaluates its rules", url, judge, remedy, patience=120, slow=True)]
+    return [
+        Check(
+            id="mimir.rules",
+            title="Mimir evaluates its rules",
+            url=url,
+            judge=judge,
+            remedy=remedy,
+            patience=120,
+            slow=True,
+        )
+    ]
 
 
 def _labels(answer: Answer) -> str:

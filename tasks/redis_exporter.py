@@ -1,4 +1,4 @@
-"""redis_exporter: the metrics of the Redis that GatewayZ uses."""
+"""redis_exporter: metrics of the Redis that GatewayZ uses."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _command(settings: RedisExporterSettings, site: Site) -> tuple[str, ...]:
 
 
 def _passwords(settings: RedisExporterSettings) -> tuple[SecretFile, ...]:
-    """The exporter looks a password up by the address it dials, its user included."""
+    """The password file: the exporter finds a password by the address that it connects to, with the user in it."""
     if not settings.redis_password:
         return ()
     user = f"{quote(settings.redis_user, safe='')}@" if settings.redis_user else ""
@@ -78,26 +78,26 @@ def checks(settings: RedisExporterSettings, site: Site) -> list[Check]:
     return [
         ready("redis_exporter", site.url("redis_exporter", "/"), settings.ready_timeout),
         Check(
-            "redis_exporter.redis",
-            f"Redis at {settings.redis_url} answers",
-            site.url("redis_exporter", "/metrics"),
-            _redis,
-            "journalctl -u lgtm-redis_exporter -n 20; NOAUTH or WRONGPASS: see REDIS_PASSWORD and redis_user",
-            "world",
+            id="redis_exporter.redis",
+            title=f"Redis at {settings.redis_url} answers",
+            url=site.url("redis_exporter", "/metrics"),
+            judge=_redis,
+            remedy="journalctl -u lgtm-redis_exporter -n 20; NOAUTH or WRONGPASS: check REDIS_PASSWORD and redis_user",
+            gate="world",
         ),
         _ping(settings),
     ]
 
 
 def _ping(settings: RedisExporterSettings) -> Check:
-    """Redis itself, asked from this host; over TLS no more than that it answers."""
+    """A ping of Redis from this host; with TLS only that the port answers."""
     return Check(
-        "redis_exporter.reach",
-        f"Redis at {settings.redis_url} can be reached",
-        settings.redis_url,
-        _pong,
-        "from redis_exporter's host: is the address right, and a firewall open? NOAUTH, WRONGPASS: see REDIS_PASSWORD",
-        "world",
+        id="redis_exporter.reach",
+        title=f"Redis at {settings.redis_url} can be reached",
+        url=settings.redis_url,
+        judge=_pong,
+        remedy="check the address and the firewall on redis_exporter's host; NOAUTH, WRONGPASS: check REDIS_PASSWORD",
+        gate="world",
         slow=True,
         preflight=True,
         user=settings.redis_user or "",
@@ -108,12 +108,12 @@ def _ping(settings: RedisExporterSettings) -> Check:
 def _pong(answer: Answer) -> str:
     if answer.status != 200:
         raise Bad(answer.body.strip() or f"HTTP {answer.status}")
-    said = answer.body.split("\r\n")
-    if complaints := [line for line in said if line.startswith("-")]:
-        raise Bad(complaints[0][1:])
-    if answer.body.strip() and "+PONG" not in said:
-        raise Bad(f"it answers, but not as a Redis does: {answer.body[:120]!r}")
-    return "PONG" if answer.body else "it answers"  # over TLS that is all that is asked
+    replies = answer.body.split("\r\n")
+    if errors := [line for line in replies if line.startswith("-")]:
+        raise Bad(errors[0][1:])
+    if answer.body.strip() and "+PONG" not in replies:
+        raise Bad(f"not the answer of a Redis: {answer.body[:120]!r}")
+    return "PONG" if answer.body else "it answers"  # with TLS no command is sent
 
 
 def _redis(answer: Answer) -> str:

@@ -1,4 +1,4 @@
-"""Grafana Tempo: traces over OTLP, and metrics made of their spans, all its parts in one process."""
+"""Grafana Tempo: stores traces and generates metrics from their spans, with all its components in one process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ USES = ("mimir",)
 SCRAPE = Scrape("15s", "10s")
 DATA = "/data/tempo"
 OWN = "|".join(traceql.OWN)
-REMOTE = "span-metrics"  # the name of the generator's queue
+REMOTE = "span-metrics"  # name of the generator's remote-write queue
 DIMENSIONS = (
     "ai.model_id", "ai.provider", "db.system", "error.type", "gen_ai.request.model", "gen_ai.system",
     "http.route", "http.status_code",
@@ -98,7 +98,7 @@ def component(settings: TempoSettings, site: Site) -> Component:
             start_timeout=600,  # replaying a large write-ahead log
         ),
         ready=site.url("tempo", "/ready"),
-        # One Tempo talks to itself only; gossip (memberlist) is never bound, since every ring is in memory.
+        # A single Tempo uses grpc only itself. It binds no memberlist port, because every ring is in memory.
         ports=(
             site.port("tempo"),
             Port("grpc", settings.grpc_port, LOOPBACK),
@@ -107,14 +107,14 @@ def component(settings: TempoSettings, site: Site) -> Component:
         ),
         files=(ConfigFile("tempo.yml", _main(settings, site)),),
         volumes=(Volume(DATA, expects=_expected(settings)),),
-        # The file must be named by its flag: as a bare word it is ignored, and the defaults are found valid.
+        # The file needs its flag: as a plain argument it is ignored, and the defaults are validated instead.
         validators=(Validator(("{artifact}/tempo", "-config.verify=true", "-config.file={etc}/tempo.yml")),),
         after=("mimir",) if "mimir" in site.here.services else (),
     )
 
 
 def _expected(settings: TempoSettings) -> int:
-    """Bytes on disk: a day's traces for every day of the retention; in 2.x those for TraceQL metrics once more."""
+    """Bytes on disk: traces of the retention; in 2.x also a second copy of those for TraceQL metrics."""
     twice = 0.0 if _three(settings) else seconds(settings.metrics_window)
     return int(settings.bytes_expected * (seconds(settings.retention) + twice) / 86400)
 
@@ -126,8 +126,8 @@ def _main(settings: TempoSettings, site: Site) -> str:
         settings=settings, data=DATA, own=LOOPBACK, environment=site.environment, remote=REMOTE,
         three=_three(settings), http=site.port("tempo"), parts=f"{LOOPBACK}:{settings.grpc_port}",
         otlp_grpc=site.target("tempo", "otlp_grpc"), otlp_http=site.target("tempo", "otlp_http"),
-        retention=f"{seconds(settings.retention):.0f}s",  # Go knows no days
-        # Tempo rounds what is asked for up to whole steps: five minutes of them, as much as it keeps longer.
+        retention=f"{seconds(settings.retention):.0f}s",  # Go has no unit for days
+        # Tempo rounds the range of a query up to whole steps: 5 minutes more are allowed, and kept that much longer.
         window={"kept": f"{window:.0f}s", "asked": f"{window + 300:.0f}s"}, own_services=OWN,
         processors=_processors(settings, bool(mimir)),
         push=site.url("mimir", "/api/v1/push", mimir) if mimir else None,
@@ -135,7 +135,7 @@ def _main(settings: TempoSettings, site: Site) -> str:
 
 
 def _processors(settings: TempoSettings, pushes: bool) -> list[str]:
-    """What the generator makes of spans: metrics where a Mimir takes them, and blocks for TraceQL metrics in 2.x."""
+    """The generator's processors: for metrics if there is a Mimir, and for blocks for TraceQL metrics in 2.x."""
     return ["service-graphs", "span-metrics"] * pushes + ["local-blocks"] * (not _three(settings))
 
 
@@ -154,49 +154,58 @@ def checks(settings: TempoSettings, site: Site) -> list[Check]:
 
 
 def _flowing(site: Site) -> list[Check]:
-    """Spans come in, which is for the world to do; and what is made of them reaches Mimir, if there is one."""
-    found = [_sent(site)]
+    """Applications send spans, and the metrics generated from them reach Mimir, if there is one."""
+    checks = [_sent(site)]
     if site.the("mimir"):
         remedy = "journalctl -u lgtm-tempo -g remote shows what Mimir answers"
-        title = "Mimir takes the metrics made of spans"
-        found.append(
-            Check("tempo.generator", title, site.url("tempo", "/metrics"), _generator, remedy, "peer", 90, slow=True)
+        title = "Mimir accepts the metrics generated from spans"
+        checks.append(
+            Check(
+                id="tempo.generator",
+                title=title,
+                url=site.url("tempo", "/metrics"),
+                judge=_generator,
+                remedy=remedy,
+                gate="peer",
+                patience=90,
+                slow=True,
+            )
         )
-    return found
+    return checks
 
 
 def _sent(site: Site) -> Check:
-    """Somebody else than the stack itself sends spans; verify.py's own canary must not be taken for an application."""
+    """Applications send spans; those of the stack itself, such as verify.py's canary, do not count."""
     now = int(time.time())
     query = quote(f'{{ resource.service.name !~ "{OWN}" }}', safe="")
     return Check(
-        "tempo.spans", "Applications send spans to Tempo",
-        site.url("tempo", f"/api/search?q={query}&start={now - 3600}&end={now + 60}&limit=1"), _spans,
-        f"point an OTLP exporter at {site.target('tempo', 'otlp_grpc')}", "world", slow=True,
+        id="tempo.spans", title="Applications send spans to Tempo",
+        url=site.url("tempo", f"/api/search?q={query}&start={now - 3600}&end={now + 60}&limit=1"), judge=_spans,
+        remedy=f"point an OTLP exporter at {site.target('tempo', 'otlp_grpc')}", gate="world", slow=True,
     )  # fmt: skip
 
 
 def _spans(answer: Answer) -> str:
     body_of(answer)
-    found = answer.json()
-    if not found.get("traces"):
+    result = answer.json()
+    if not result.get("traces"):
         raise Bad("no trace of an application within the last hour")
-    return f"the last of {found['traces'][0]['rootServiceName']}"
+    return f"latest: {result['traces'][0]['rootServiceName']}"
 
 
 def _generator(answer: Answer) -> str:
-    """Judge by the counters of the generator's queue, which there is as soon as there is a span."""
+    """Judge by the counters of the generator's queue, which exist as soon as there is a span."""
     queue = f'remote_name="{REMOTE}"'
     sent = _total(answer, "prometheus_remote_storage_samples_total", queue)
     failed = _total(answer, "prometheus_remote_storage_samples_failed_total", queue)
     if failed > 0.01 * sent:
         raise Bad(f"{failed:.0f} of {sent:.0f} samples refused")
     if sent == 0 and _total(answer, "tempo_metrics_generator_spans_received_total"):
-        raise Bad("spans have come, but no sample has been sent yet")
+        raise Bad("spans were received, but no sample has been sent yet")
     return f"{sent:.0f} samples sent, {failed:.0f} refused" if sent else "no span yet, so nothing to send"
 
 
 def _total(answer: Answer, name: str, *labels: str) -> float:
-    """A metric summed over its series; 0 when there is none. Raises Bad when these are not Tempo's metrics."""
+    """A metric summed over its series, 0 if there is none. Raises Bad if these are not Tempo's metrics."""
     metric(answer, "tempo_build_info")
     return sum(samples(answer, name, *labels))

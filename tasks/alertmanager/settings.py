@@ -1,4 +1,4 @@
-"""What can be set of Alertmanager, and what mail settings may be."""
+"""Settings of Alertmanager, and the formats of mail settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus: scrapes every service and GatewayZ, evaluates alert rules, forwards all samples to Mimir."""
+"""Prometheus: scrapes every service and GatewayZ, evaluates alert rules, sends all samples to Mimir."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
 
 
 def _expected(settings: PrometheusSettings) -> int:
-    """Bytes on disk by the time that the retention is reached."""
+    """Bytes on disk after the retention."""
     return settings.retention_size or disk.stored(settings.series_expected, settings.retention)
 
 
@@ -81,7 +81,7 @@ def _command(settings: PrometheusSettings, site: Site) -> tuple[str, ...]:
         *size,
         f"--web.listen-address={site.target('prometheus')}",
         f"--log.level={settings.log_level}",
-        "--enable-feature=exemplar-storage",  # or exemplars are neither kept nor sent to Mimir
+        "--enable-feature=exemplar-storage",  # without it, exemplars are neither kept nor sent to Mimir
     )
 
 
@@ -120,12 +120,13 @@ def checks(settings: PrometheusSettings, site: Site) -> list[Check]:
 
 
 def _reachable(job: Job) -> Check:
-    """A target outside the site answers this host, and takes the token where it wants one."""
+    """A target outside the site answers this host, and accepts the token if it needs one."""
     url, *others = (f"{job.scheme}://{endpoint.address}{job.path}" for endpoint in job.endpoints)
     return Check(
-        f"prometheus.reach_{job.name}", f"{job.name} answers, and takes the token" if job.credentials_file else
-        f"{job.name} answers", url, _answers,
-        "from Prometheus' host: curl it; 401: see STAGING_BEARER_TOKEN", "world", preflight=True, slow=True,
+        id=f"prometheus.reach_{job.name}", title=f"{job.name} answers, and accepts the token" if job.credentials_file
+        else f"{job.name} answers", url=url, judge=_answers,
+        remedy="curl it from Prometheus' host; 401: check STAGING_BEARER_TOKEN",
+        gate="world", preflight=True, slow=True,
         user="bearer" if job.credentials_file else "",
         secret="prometheus/staging_bearer_token" if job.credentials_file else "", also=tuple(others),
     )  # fmt: skip
@@ -141,7 +142,7 @@ def _answers(answer: Answer) -> str:
 
 
 def plots(settings: PrometheusSettings, site: Site) -> list[Plot]:
-    """What a report draws of the last hour."""
+    """The plots of a report, each of the last hour."""
 
     def plot(title: str, unit: str, query: str) -> Plot:
         return Plot(title, unit, site.url("prometheus", f"/api/v1/query_range?query={quote(query, safe='')}"))
@@ -151,7 +152,7 @@ def plots(settings: PrometheusSettings, site: Site) -> list[Plot]:
         f"min(prometheus_remote_storage_queue_highest_sent_timestamp_seconds{{{pipeline.QUEUE}}})"
     )
     return [
-        plot("Samples taken in", "/s", "sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))"),
-        plot("Remote write behind", "s", lag),
-        plot("Least free disk", "B", f"min(node_filesystem_avail_bytes{{{DISKS}}})"),
+        plot("Samples ingested", "/s", "sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))"),
+        plot("Remote write lag", "s", lag),
+        plot("Lowest free disk space", "B", f"min(node_filesystem_avail_bytes{{{DISKS}}})"),
     ]

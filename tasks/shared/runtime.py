@@ -23,10 +23,10 @@ def check(service: str, title: str, prefix: str, site: Site) -> Check:
     """The check that the last change of runtime.yaml is in force; `title` is the service's name."""
     return Check(
         id=f"{service}.runtime",
-        title=f"{title}'s limits are the deployed ones",
+        title=f"{title} runs with the deployed limits",
         url=site.url(service, "/metrics"),
         judge=partial(reloaded, name=_metric(prefix), file=FILE),
-        remedy=f"journalctl -u lgtm-{service} -g runtime says what is wrong; the last good limits stay in force",
+        remedy=f"journalctl -u lgtm-{service} -g runtime shows the error; the last valid limits stay in force",
     )
 
 
