@@ -1,4 +1,4 @@
-"""What holds for every service, whatever it is."""
+"""What holds for every service."""
 
 from __future__ import annotations
 

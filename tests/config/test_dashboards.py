@@ -1,4 +1,4 @@
-"""The dashboards: whole, legible, linked, and every query one that its data source can answer."""
+"""Dashboards: complete, readable, linked, and with valid queries only."""
 
 from __future__ import annotations
 

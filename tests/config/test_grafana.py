@@ -1,4 +1,4 @@
-"""Grafana's rendered configuration: who gets in, what it asks, and how answers link to each other."""
+"""Grafana's rendered configuration: logins, data sources, and links between them."""
 
 from __future__ import annotations
 

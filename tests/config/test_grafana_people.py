@@ -1,4 +1,4 @@
-"""What people have in Grafana: listed, read from a database of before, and never taken for ours."""
+"""What people created in Grafana: listed, read from an existing database, and never taken for ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grafana's files in use: prepared, started and checked on this machine, with the lab's stand-in for Grafana."""
+"""Grafana's files in use: prepared, started and checked here, with the lab's stand-in for Grafana."""
 
 from __future__ import annotations
 

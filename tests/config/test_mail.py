@@ -1,4 +1,4 @@
-"""What people are sent, by the real programs: `amtool` renders the mails, Alertmanager sends them by SMTP."""
+"""Mails, by the real programs: `amtool` renders them, Alertmanager sends them by SMTP."""
 
 from __future__ import annotations
 

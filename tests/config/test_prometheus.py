@@ -1,4 +1,4 @@
-"""Prometheus' rendered configuration: what is scraped, forwarded and labelled."""
+"""Prometheus' rendered configuration: scrape jobs, remote write and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alerts: what fires when, and nothing else."""
+"""Alerts: each fires when it should, and no other does."""
 
 from __future__ import annotations
 

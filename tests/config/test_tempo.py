@@ -1,4 +1,4 @@
-"""Tempo's rendered configuration: valid for 2.x and for 3.x, which know different sections; and its checks."""
+"""Tempo's rendered configuration is valid for 2.x and for 3.x; its checks judge answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checklist's page names every item there is, and no other."""
+"""docs/checklist.md names every check and no other, and docs/configuration.md describes every setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The topology: who listens where, and who is found at which address."""
+"""The site: who listens where, at which address a service is reached, and settings by type."""
 
 from __future__ import annotations
 

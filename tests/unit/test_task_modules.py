@@ -1,4 +1,4 @@
-"""Task modules know each other through `site` and by imports that form no circle."""
+"""Task modules know each other through `site`, and import each other in no circle."""
 
 from __future__ import annotations
 
