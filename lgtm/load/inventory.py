@@ -12,7 +12,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.ssh import connector_data_meta
 
-from lgtm.load.commandline import flag, require
+from lgtm.load.commandline import options
 from lgtm.load.plugins import services_of, tasks
 from lgtm.model import secrets
 from lgtm.model.errors import Refusal, combined
@@ -77,7 +77,7 @@ def site(inventory: Inventory, host: Host) -> Site:
 
 def run_settings(host: Host) -> RunSettings:
     """What was said of this run, which every run asks first."""
-    require()
+    options()
     return build(RunSettings, "", "--data", dict(host.data.dict()), {}, "")
 
 
@@ -119,7 +119,7 @@ def _node(root: Path, inventory: Inventory, host: Host) -> Node:
     private = _secrets(root, settings.environment)
     services = {
         name: build(tasks()[name].settings, f"{name}_", host.name, data, private, settings.environment)
-        for name in services_of(host.name, service_groups(inventory, host, str(flag("inventory") or "")))
+        for name in services_of(host.name, service_groups(inventory, host, options().inventory))
     }
     return Node(host.name, settings, services)
 
