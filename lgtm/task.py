@@ -1,4 +1,4 @@
-"""All that a task module imports: what it declares a service with, checks it with, and renders it with."""
+"""The façade: everything that a task module imports, to declare, check and render a service."""
 
 from lgtm.load.render import read, render
 from lgtm.model.barriers import Barrier, number

@@ -48,7 +48,7 @@ def seconds(duration: str) -> float:
 
 
 def gibibytes(many: float) -> str:
-    """Bytes as people read them: `1.5 GiB`."""
+    """Bytes for people: `1.5 GiB`."""
     return f"{many / 2**30:.1f} GiB"
 
 
@@ -63,7 +63,7 @@ Many = Annotated[tuple[T, ...], Field(strict=False)]
 
 @dataclass(frozen=True)
 class EnvKey:
-    """Where a field's value comes from: a key of the environment file."""
+    """The key of the environment file that a field's value comes from."""
 
     key: str
     required: bool
@@ -71,9 +71,9 @@ class EnvKey:
 
 
 def from_env(key: str, required: bool = True, plain: bool = False, default: str | None = None) -> Any:
-    """A field whose value comes from `.env.<environment>` and never from group data.
+    """A field whose value comes from `.env.<environment>`, never from group data.
 
-    It is a Secret, or with `plain` a text like any other; `default` is for a key that is not there.
+    It is a Secret, or with `plain` an ordinary text. `default` is the value if the key is missing.
     """
     return Field(default=default, json_schema_extra={"env": key, "required": required, "plain": plain})
 
@@ -91,7 +91,7 @@ class Settings(BaseModel):
 
 
 class ServiceSettings(Settings):
-    """What every service has."""
+    """Settings of every service."""
 
     version: str
     """Version of the release, as in `artifacts.lock`."""
@@ -112,7 +112,7 @@ class ServiceSettings(Settings):
 
 
 class SiteSettings(Settings):
-    """What belongs to a host or an environment rather than to a service."""
+    """Settings of a host or an environment."""
 
     arch: Literal["amd64", "arm64"] = "amd64"
     """Architecture of the host's processor."""
@@ -168,17 +168,17 @@ def env_keys(model: type[Settings]) -> dict[str, EnvKey]:
 
 
 def key(prefix: str, name: str) -> str:
-    """What a person sets for a field; a name that pydantic has a use for itself is a field with a line behind it."""
+    """The key of a field. A name that pydantic reserves is a field with an underscore at the end."""
     return prefix + name.rstrip("_")
 
 
 def keys_of(model: type[Settings], prefix: str) -> set[str]:
-    """The flat keys a person may set for this model."""
+    """The keys that can be set in group data for this model."""
     return {key(prefix, name) for name in model.model_fields.keys() - env_keys(model).keys()}
 
 
 def unknown_keys(where: str, keys: Iterable[str], known: set[str]) -> list[str]:
-    """One sentence for each key that nothing would read, with the nearest one that something does."""
+    """One sentence for each unknown key, with the most similar valid key."""
     return [f"{where}: unknown setting {key}{_nearest(key, known)}" for key in sorted(set(keys) - known)]
 
 
@@ -190,7 +190,7 @@ def _nearest(key: str, known: set[str]) -> str:
 def build(
     model: type[T], prefix: str, where: str, data: Mapping[str, Any], secrets: Mapping[str, Secret], environment: str
 ) -> T:
-    """Make one settings value from host data and secrets.
+    """Create settings from host data and secrets.
 
     Raises Refusal with one sentence per wrong value, naming host, key and value; secrets are never shown.
     """
@@ -208,26 +208,26 @@ def build(
     try:
         return model(**values)
     except ValidationError as error:
-        raise combined([_sentence(where, prefix, found, names) for found in error.errors()]) from None
+        raise combined([_sentence(where, prefix, one, names) for one in error.errors()]) from None
 
 
 def _typed(model: type[Settings], name: str, value: Any) -> Any:
-    """Give a value from the command line, which is always text, the type its field asks for."""
+    """A value from the command line, which is always text, converted to the type of its field."""
     if not isinstance(value, CliValue):
         return value
     adapter: TypeAdapter[Any] = TypeAdapter(model.model_fields[name].rebuild_annotation())
     try:
         return json.loads(value) if value.startswith(("[", "{")) else adapter.validate_strings(str(value))
     except ValueError:
-        return str(value)  # the model says what is wrong with it
+        return str(value)  # the model reports the error
 
 
-def _sentence(where: str, prefix: str, found: Any, names: Mapping[str, str]) -> str:
-    """What is wrong with one value; `names` says where values come from that group data does not hold."""
-    key = prefix + ".".join(str(part) for part in found["loc"])
-    key = names.get(prefix + str(found["loc"][0]), key)
-    said = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ").strip()
-    if found["type"] == "missing":
+def _sentence(where: str, prefix: str, error: Any, names: Mapping[str, str]) -> str:
+    """The sentence about one wrong value; `names` is key → where the value comes from, if not from group data."""
+    key = prefix + ".".join(str(part) for part in error["loc"])
+    key = names.get(prefix + str(error["loc"][0]), key)
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").strip()
+    if error["type"] == "missing":
         return f"{where}: {key} is not set; add it to group_data"
-    wrong = said if said.startswith("must") else f"must be {said}"
-    return f"{where}: {key} = {found['input']!r} {wrong}"
+    rule = message if message.startswith("must") else f"must be {message}"
+    return f"{where}: {key} = {error['input']!r} {rule}"

@@ -84,7 +84,7 @@ def proxied(service: str) -> str:
 
 
 def question(service: str) -> str:
-    """The path at which Grafana reports the health of a data source. Tempo's has none: Tempo itself is asked."""
+    """The path at which Grafana reports the health of a data source. Tempo's has none, so Tempo itself answers."""
     if service == "tempo":
         return f"{proxied(service)}/api/echo"
     return f"/api/datasources/uid/{uid(service)}/health"

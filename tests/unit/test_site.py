@@ -86,7 +86,7 @@ def test_the_one_host_of_a_service_is_found_or_is_none() -> None:
 
 
 def test_two_hosts_of_a_service_that_is_alone_are_refused_by_name() -> None:
-    with pytest.raises(Refusal, match=r"^a, b: store is on 2 hosts, but one is all there can be"):
+    with pytest.raises(Refusal, match=r"^a, b: store is on 2 hosts, but can only be on one; remove it from the others"):
         site(node("a", "store"), node("b", "store")).the("store")
 
 
