@@ -82,7 +82,7 @@ def test_a_database_without_its_key_is_refused_with_what_to_do(volumes: Site, ho
     sh(host, "systemctl stop lgtm-grafana && mv /data/grafana/secret_key /root/key")
     run = volumes.deploy()
     assert run.code == 1
-    assert "copy secret_key from the Grafana it comes from" in run.text
+    assert "put there the secret_key of the Grafana it comes from" in run.text
     sh(host, "mv /root/key /data/grafana/secret_key && systemctl reset-failed lgtm-grafana; true")
     volumes.deployed()
     assert grafana(host, "uid/theirs")["dashboard"] == DASHBOARD
@@ -134,7 +134,7 @@ def test_a_database_with_data_sources_of_our_names_is_refused_with_the_line_to_w
         told = volumes.dry(grafana_existing_sources=json.loads(line.partition(" = ")[2]))
         assert told.code == 2, told.text
         assert (
-            "grafana: finds dashboards: 1, folders: 1, users: 2, data sources: 2, alert rules: 1: all must be"
+            "grafana: finds dashboards: 1, folders: 1, users: 2, data sources: 2, alert rules: 1: all must still be"
             in told.text
         )
         assert "dashboards from files of another installation are deleted (1): From a file" in told.text
