@@ -122,13 +122,13 @@ BREAKS = (
         "the password is another than the one that is deployed",
         "cp /etc/lgtm/secrets/grafana/admin_password /root/; echo another >/etc/lgtm/secrets/grafana/admin_password",
         "cat /root/admin_password >/etc/lgtm/secrets/grafana/admin_password",
-        {"grafana.login": "HTTP 401, the password of .env is not in force"},
+        {"grafana.login": "HTTP 401, Grafana rejects the password of .env"},
     ),
     Break(
         "the world is away", "", "",
         {
             "prometheus.reach_gatewayz_*": "curl: (52) Empty reply", "prometheus.world": "/metrics: Get ",
-            "alertmanager.smtp_login": "it refuses SMTP_USERNAME", "redis_exporter.reach": "WRONGPASS",
+            "alertmanager.smtp_login": "it rejects SMTP_USERNAME", "redis_exporter.reach": "WRONGPASS",
             "redis_exporter.redis": "redis_up is not 1",
         },
         waits=20, scenario=("down", "smtp_refusing"),
