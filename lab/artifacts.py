@@ -10,7 +10,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from . import apt, repacks, tarball
 from .layout import Layout
@@ -20,38 +19,7 @@ INDEX = "index.json"
 Entry = dict[str, object]
 
 
-class Recipe(Protocol):
-    """How one artifact is made of Debian packages."""
-
-    @property
-    def name(self) -> str:
-        """Name the component."""
-
-    @property
-    def source(self) -> str:
-        """Say where it comes from, for reports."""
-
-    @property
-    def stand_in(self) -> bool:
-        """Tell whether it is not the real program."""
-
-    @property
-    def packages(self) -> Mapping[str, tuple[str, ...]]:
-        """Name the packages it is made of, by suite."""
-
-    def digest(self) -> str:
-        """Digest everything of ours that decides what comes out."""
-
-    def version(self, debs: Mapping[str, Path]) -> str:
-        """Tell the component's version."""
-
-    def top(self, version: str, arch: str) -> str:
-        """Name the archive's one directory."""
-
-    def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:
-        """Fill the directory `top`, with room to work in `scratch`."""
-
-
+Recipe = repacks.Repack | packing.StandIn
 RECIPES: tuple[Recipe, ...] = (*repacks.RECIPES, *packing.RECIPES)
 
 
