@@ -1,7 +1,7 @@
 """Artifacts for hosts that reach no release page: Debian's binaries, and stand-ins for what Debian lacks.
 
 They have the shape of the upstream releases, so that what deploys them in the lab is what deploys those.
-`index.json` names each one's version, file, sha256 and source, and whether it is a stand-in.
+`index.json` names the version, file, sha256 and source of each.
 """
 
 import json
@@ -77,7 +77,6 @@ def _make(recipe: Recipe, debs: Mapping[str, Path], layout: Layout, arch: str) -
         "sha256": tarball.sha256(target),
         "arch": arch,
         "source": recipe.source,
-        "stand_in": recipe.stand_in,
         "recipe": recipe.digest(),
     }
 

@@ -32,7 +32,6 @@ class Repack:
     files: Mapping[str, str]  # path in the archive: path in the packages
     version_prefix: str = ""
 
-    stand_in = False
     source = f"Debian {SUITE}"
 
     @property

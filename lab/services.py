@@ -21,14 +21,12 @@ from .contract import (
     STAGING_TOKEN,
 )
 from .errors import LabError
-from .layout import Layout
+from .layout import ROOT, Layout
 from .network import Network
 from .shell import PATH
 from .waiting import until
 
 NAMES = ("backend", "redis", "smtp")
-PACKAGE = __package__ or ""  # `lab`, or `lgtm.lab` in a wheel
-IMPORTABLE = Path(__file__).resolve().parents[PACKAGE.count(".") + 1]
 
 REDIS_CONFIG = """\
 bind {address}
@@ -83,7 +81,7 @@ def refuse_mail(layout: Layout, refuse: bool) -> None:
 def backend(network: Network, secret: Mapping[str, str]) -> Service:
     """Describe the fake GatewayZ backend, both environments in one process; its logs and traces go to host 1."""
     stores = str(network.address(1).ip)
-    command = (sys.executable, "-m", f"{PACKAGE}.backend", "--address", network.gateway, "--telemetry", stores)
+    command = (sys.executable, "-m", "lab.backend", "--address", network.gateway, "--telemetry", stores)
     token = {STAGING_TOKEN: secret[STAGING_TOKEN]}
     return Service("backend", command, tuple(BACKEND_PORTS.values()), token, imports="prometheus_client")
 
@@ -104,7 +102,7 @@ def smtp(layout: Layout, network: Network, secret: Mapping[str, str]) -> Service
     """Describe the SMTP sink."""
     pair = Certificate(layout.tls, network)
     command = (
-        *(sys.executable, "-m", f"{PACKAGE}.smtp", "--address", network.gateway),
+        *(sys.executable, "-m", "lab.smtp", "--address", network.gateway),
         *("--mail", str(layout.mail), "--refusing", str(_refusing(layout))),
         *("--certificate", str(pair.public), "--key", str(pair.key)),
     )
@@ -125,7 +123,7 @@ def _start(service: Service, layout: Layout, network: Network) -> None:
         credentials.write(path, text)
     group = _group(network, service.name)
     group.stop()
-    environment = {"PATH": PATH, "PYTHONPATH": str(IMPORTABLE), **service.environment}
+    environment = {"PATH": PATH, "PYTHONPATH": str(ROOT), **service.environment}
     group.start(*service.command, log=_log(service, layout), env=environment)
     _fingerprint_file(service, layout).write_text(service.fingerprint())
 

@@ -44,7 +44,6 @@ class StandIn:
     programs: Mapping[str, str] = field(default_factory=dict)  # real ones that it uses: Debian package → executable
 
     source = "stand-in"
-    stand_in = True
 
     @property
     def packages(self) -> Mapping[str, tuple[str, ...]]:

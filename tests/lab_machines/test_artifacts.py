@@ -60,7 +60,7 @@ def test_the_index_tells_the_truth(lab: Lab) -> None:
     for name, entry in entries.items():
         path = lab.layout.artifacts / str(entry["file"])
         assert tarball.sha256(path) == entry["sha256"]
-        assert entry["stand_in"] is (name in STAND_INS)
+        assert (entry["source"] == "stand-in") is (name in STAND_INS)
         assert str(entry["version"]) in path.name and f"linux-{entry['arch']}" in path.name
 
 
