@@ -4,7 +4,7 @@
     POST /scenario?name=all_errors
 
 Staging wants `Authorization: Bearer <token>` for its metrics, and says 401 without. With `--telemetry ADDRESS`, a
-few requests a second are told to the Loki and the Tempo of a host as well, and their traces named by exemplars.
+few requests a second are sent to the Loki and the Tempo of a host as well, and exemplars name their traces.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import hmac
 import os
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
@@ -28,7 +27,7 @@ from .telemetry import Telemetry, at
 from .traffic import Example, Traffic
 
 SCALE = {"production": 1.0, "staging": 0.5}
-TELLING_SECONDS, TOLD_AT_ONCE_SECONDS = 1.0, 60.0
+SENDING_SECONDS, SENT_AT_ONCE_SECONDS = 1.0, 60.0
 
 
 class Backend(ThreadingHTTPServer):
@@ -62,21 +61,21 @@ class Backend(ThreadingHTTPServer):
         with self.lock:
             return encode(registry), kind
 
-    def tell(self, telemetry: Telemetry, seconds: float) -> None:
-        """Tell the requests of the last seconds; those whose traces are stored become examples."""
-        stored = telemetry.tell(BACKEND[self.scenario], seconds, time.time())
+    def send(self, telemetry: Telemetry, seconds: float) -> None:
+        """Send the requests of the last seconds; those whose traces are stored become exemplars."""
+        stored = telemetry.send(BACKEND[self.scenario], seconds, time.time())
         with self.lock:
             for request in stored:
                 for series, observed in request.observations():
                     self.traffic.examples[series] = Example(request.trace, observed, request.end)
 
-    def keep_telling(self, telemetry: Telemetry) -> None:
-        """Tell for ever."""
+    def keep_sending(self, telemetry: Telemetry) -> None:
+        """Send for ever."""
         last = time.monotonic()
         while True:
-            time.sleep(TELLING_SECONDS)
+            time.sleep(SENDING_SECONDS)
             now = time.monotonic()
-            self.tell(telemetry, min(now - last, TOLD_AT_ONCE_SECONDS))
+            self.send(telemetry, min(now - last, SENT_AT_ONCE_SECONDS))
             last = now
 
 
@@ -145,13 +144,10 @@ def main() -> None:
     if options.telemetry:
         for env, server in zip(BACKEND_PORTS, servers, strict=True):
             telemetry = at(options.telemetry, Sampler(env, SCALE[env]))
-            threading.Thread(target=server.keep_telling, args=(telemetry,), daemon=True).start()
-    serve: list[Callable[[], None]] = [server.serve_forever for server in servers]
-    threads = [threading.Thread(target=forever) for forever in serve]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+            threading.Thread(target=server.keep_sending, args=(telemetry,), daemon=True).start()
+    for server in servers[1:]:
+        threading.Thread(target=server.serve_forever).start()
+    servers[0].serve_forever()
 
 
 if __name__ == "__main__":

@@ -12,25 +12,20 @@ from .traffic import ENDPOINTS, MODELS, PROVIDERS, Example, Traffic, failure_sha
 COUNTERS = {
     "fastapi_requests_total": ("app_name", "method", "path", "status_code"),
     "fastapi_exceptions_total": ("exception_type",),
-    "http_requests_total": ("endpoint", "method", "status_code"),
     "model_inference_requests_total": ("provider", "model", "status"),
     "tokens_used_total": ("provider", "model", "token_type"),
     "credits_used_total": ("provider", "model"),
-    "database_queries_total": ("operation",),
     "cache_hits_total": (),
     "cache_misses_total": (),
     "rate_limited_requests_total": (),
-    "api_key_usage_total": ("api_key",),
 }
 DEFAULT = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-HTTP = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10)
 PROVIDER = (0.1, 0.5, 1, 2, 5, 10, 30)
 SIZES = (100, 1000, 10_000, 100_000)
 HISTOGRAMS: Mapping[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     "fastapi_requests_duration_seconds": (("app_name", "method", "path"), DEFAULT),
     "fastapi_request_size_bytes": (("app_name", "method", "path"), SIZES),
     "fastapi_response_size_bytes": (("app_name", "method", "path"), SIZES),
-    "http_request_duration_seconds": (("method", "endpoint"), HTTP),
     "model_inference_duration_seconds": (("provider", "model"), DEFAULT),
     "time_to_first_chunk_seconds": (("provider", "model"), DEFAULT),
     "backend_ttfb_seconds": (("provider",), DEFAULT),
@@ -38,13 +33,7 @@ HISTOGRAMS: Mapping[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     "provider_response_time_seconds": (("provider",), PROVIDER),
     "database_query_duration_seconds": (("operation",), DEFAULT),
 }
-GAUGES = {
-    "cache_size_bytes": 48_000_000,
-    "active_api_keys": 5,
-    "active_connections": 12,
-    "subscription_count": 420,
-    "trial_active": 37,
-}
+GAUGES = {"active_api_keys": 5, "active_connections": 12}
 
 
 def process_registry(traffic: Traffic) -> CollectorRegistry:
@@ -74,7 +63,7 @@ class ProcessMetrics(Collector):
         yield from (self._counter(name, labels) for name, labels in COUNTERS.items())
         yield from (self._histogram(name, *shape) for name, shape in HISTOGRAMS.items())
         yield from (GaugeMetricFamily(name, "A gauge of the fake backend.", value) for name, value in GAUGES.items())
-        yield from (self._in_progress(), self._credit())
+        yield self._in_progress()
 
     def _counter(self, name: str, labels: tuple[str, ...]) -> Metric:
         family = CounterMetricFamily(name, "Counted by the fake backend.", labels=labels)
@@ -99,12 +88,6 @@ class ProcessMetrics(Collector):
             # Little's law: how many are inside is how many come times how long they stay.
             inside = endpoint.per_second * endpoint.seconds * scenario.volume * scenario.slowness * self.traffic.scale
             family.add_metric(("gatewayz-api", endpoint.method, endpoint.path), round(inside))
-        return family
-
-    def _credit(self) -> Metric:
-        family = GaugeMetricFamily("user_credit_balance", "Credit left.", labels=("user_id",))
-        for user in range(1, 11):
-            family.add_metric((str(user),), 10 * user)
         return family
 
 

@@ -1,4 +1,4 @@
-"""A sample of the fake backend's requests, a few a second, to be told one by one: its traffic itself only counts."""
+"""A sample of the fake backend's requests, a few a second: its traffic itself only counts."""
 
 import hashlib
 import time

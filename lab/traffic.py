@@ -146,11 +146,9 @@ def _request(endpoint: Endpoint, scenario: Scenario) -> Iterator[Event]:
     shares = status_shares(scenario)
     for status, share in shares.items():
         yield Event("fastapi_requests_total", (APP, method, path, status), rate * share)
-        yield Event("http_requests_total", (path, method, status), rate * share)
     yield Event("fastapi_exceptions_total", ("InternalServerError",), rate * shares["500"])
     seconds = endpoint.seconds * scenario.slowness
     yield Event("fastapi_requests_duration_seconds", (APP, method, path), rate, seconds)
-    yield Event("http_request_duration_seconds", (method, path), rate, seconds)
     yield Event("fastapi_request_size_bytes", (APP, method, path), rate, 600)
     yield Event("fastapi_response_size_bytes", (APP, method, path), rate, 2400)
 
@@ -176,13 +174,10 @@ def _inference(model: Model, scenario: Scenario) -> Iterator[Event]:
 def _housekeeping(scenario: Scenario) -> Iterator[Event]:
     rate = sum(endpoint.per_second for endpoint in ENDPOINTS) * scenario.volume
     for operation, share in (("select", 1.5), ("insert", 0.4), ("update", 0.1)):
-        yield Event("database_queries_total", (operation,), rate * share)
         yield Event("database_query_duration_seconds", (operation,), rate * share, 0.004 * scenario.slowness)
     yield Event("cache_hits_total", (), rate * 0.8)
     yield Event("cache_misses_total", (), rate * 0.2)
     yield Event("rate_limited_requests_total", (), rate * 0.001)
-    for key in range(5):
-        yield Event("api_key_usage_total", (f"key-{key}",), rate / 5)
 
 
 def whole(amount: float) -> int:

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -28,74 +28,10 @@ from .common import ConfigError, Reply, Request
 
 VERSION = "1.20.1+standin"
 LABEL = f"Alloy stand-in, version {VERSION}"
-TOKEN = re.compile(r'(?://[^\n]*|\s)*("(?:[^"\\]|\\.)*"|[\w.]+|[][{}=,]|$)')
 LEVELS = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug")
 # Without `--merge` it looks for this boot's id, which the service's sandbox hides.
 FOLLOW = ("journalctl", "--follow", "--merge", "--all", "--quiet", "--no-tail", "--output=json")
 BATCH, WAIT_SECONDS = 500, 1.0
-
-
-@dataclass
-class Block:
-    """`name "label" { … }`; the file itself is a block without a name. A reference is its dotted name."""
-
-    name: str = ""
-    label: str = ""
-    attributes: dict[str, Any] = field(default_factory=dict)
-    blocks: list["Block"] = field(default_factory=list)
-
-    def only(self, name: str) -> "Block":
-        """Return the one block of a name."""
-        found = [one for one in self.blocks if one.name == name]
-        if len(found) != 1:
-            raise ConfigError(f"the stand-in needs {name} once, not {len(found)} times")
-        return found[0]
-
-
-class Parser:
-    """Reads Alloy's syntax from the front: attributes and blocks, without arithmetic or calls."""
-
-    def __init__(self, text: str) -> None:
-        self.text, self.at, self.next = text, 0, ""
-        self.take()
-
-    def take(self, wanted: str = "") -> str:
-        """Return the next piece of the text, and step over it. ConfigError if another is wanted."""
-        passed, found = self.next, TOKEN.match(self.text, self.at)
-        if not found or (wanted and passed != wanted):
-            line = self.text.count("\n", 0, self.at) + 1
-            raise ConfigError(f"line {line}: expected {wanted or 'another character'}, not {passed!r}")
-        self.at, self.next = found.end(), found[1]
-        return passed
-
-    def block(self, into: Block, end: str) -> Block:
-        while self.next != end:
-            name = self.take()
-            if self.next == "=":
-                self.take()
-                into.attributes[name] = self.value()
-                continue
-            label = str(self.value()) if self.next[:1] == '"' else ""
-            self.take("{")
-            into.blocks.append(self.block(Block(name, label), "}"))
-        self.take(end)
-        return into
-
-    def value(self) -> Any:
-        """Read a text, a list, an object, or a word as it stands."""
-        word = self.take()
-        if word == "[":
-            return [self.value() for _ in self.items("]")]
-        if word == "{":
-            return {self.take().strip('"'): self.take("=") and self.value() for _ in self.items("}")}
-        return json.loads(word) if word[:1] == '"' else word
-
-    def items(self, end: str) -> Any:
-        while self.next != end:
-            yield
-            if self.next != end:
-                self.take(",")
-        self.take(end)
 
 
 @dataclass(frozen=True)
@@ -133,19 +69,34 @@ def relabel(rule: dict[str, Any], labels: dict[str, str]) -> bool:
 
 
 def load(path: Path) -> Config:
-    """Read the file. ConfigError or KeyError if something is missing that the stand-in needs."""
+    """Read the file. ConfigError if something is missing that the stand-in needs."""
     text = path.read_text()
-    root = Parser(text).block(Block(), "")
-    source, write = root.only("loki.source.journal"), root.only("loki.write")
-    return Config(
-        url=write.only("endpoint").attributes["url"],
-        external=write.attributes.get("external_labels", {}),
-        labels=source.attributes.get("labels", {}),
-        max_age_seconds=int(source.attributes["max_age"].removesuffix("s")),
-        rules=tuple(rule.attributes for rule in root.only("loki.relabel").blocks),
-        components=sum("." in block.name for block in root.blocks),
-        text=text,
-    )
+    blocks = {
+        name: body for name, body in re.findall(r'^([\w.]+) (?:"\w+" )?\{\n(.*?)^\}$', text, re.MULTILINE | re.DOTALL)
+    }
+    try:
+        source, relabelling, write = (blocks[f"loki.{name}"] for name in ("source.journal", "relabel", "write"))
+        return Config(
+            url=attributes(write)["url"],
+            external=attributes(write).get("external_labels", {}),
+            labels=attributes(source).get("labels", {}),
+            max_age_seconds=int(attributes(source)["max_age"].removesuffix("s")),
+            rules=tuple(attributes(rule) for rule in re.findall(r"\trule \{\n(.*?)\n\t\}", relabelling, re.DOTALL)),
+            components=sum("." in name for name in blocks),
+            text=text,
+        )
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"the stand-in cannot read it: {error!r}") from error
+
+
+def attributes(body: str) -> dict[str, Any]:
+    """Read the attributes in a block: texts, lists of texts, and objects of texts."""
+    found = re.findall(r"^\s*(\w+)\s*=\s*(.+)$", body, re.MULTILINE)
+    return {name: value(text) for name, text in found if text[0] in '"{' or text[:2] == '["'}
+
+
+def value(text: str) -> Any:
+    return json.loads(re.sub(r'(\w+) = (?=")', r'"\1": ', text) if text[0] == "{" else text)
 
 
 class Shipper:
@@ -164,7 +115,7 @@ class Shipper:
         """Read the file again. Return what is wrong with it; the old one stays in force then."""
         try:
             self.config, self.loaded, self.stamp = load(self.path), True, time.time()
-        except (ConfigError, KeyError, OSError, ValueError) as error:
+        except (ConfigError, OSError) as error:
             self.loaded = False
             return str(error)
         return ""
