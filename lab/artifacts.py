@@ -1,6 +1,6 @@
-"""Artifacts for hosts that reach no release page: Debian's binaries, and stand-ins for what Debian lacks.
+"""Artifacts for hosts without a way to the release pages: Debian's binaries, and stand-ins for what Debian lacks.
 
-They have the shape of the upstream releases, so that what deploys them in the lab is what deploys those.
+Their archives are laid out as the upstream releases are, so that the lab deploys them in the same way.
 `index.json` names the version, file, sha256 and source of each.
 """
 
@@ -47,7 +47,7 @@ def _is_current(recipe: Recipe, entry: Entry | None, layout: Layout, arch: str) 
 
 
 def _fetch(recipes: Sequence[Recipe], layout: Layout) -> dict[str, Path]:
-    """Get the packages of all these recipes, asking each suite once."""
+    """Download the packages of all recipes, one call per suite."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for recipe in recipes:
         for suite, names in recipe.packages.items():
@@ -88,7 +88,7 @@ def _write(path: Path, index: Mapping[str, Entry]) -> None:
 
 
 def _prune(folder: Path, index: Mapping[str, Entry]) -> None:
-    """Delete the files that no entry names: former versions, and what an interrupted run left."""
+    """Delete the files that no entry names: old versions, and the rest of an interrupted run."""
     named = {INDEX, *(str(entry["file"]) for entry in index.values())}
     for path in folder.iterdir():
         if path.name not in named:

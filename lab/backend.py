@@ -31,7 +31,7 @@ SENDING_SECONDS, SENT_AT_ONCE_SECONDS = 1.0, 60.0
 
 
 class Backend(ThreadingHTTPServer):
-    """One environment's backend; without a token it lets everybody in."""
+    """The backend of one environment. Without a token it requires no login."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -50,7 +50,7 @@ class Backend(ThreadingHTTPServer):
         }
 
     def switch(self, name: str) -> None:
-        """Let another scenario begin; KeyError for a name that is none."""
+        """Switch to another scenario. KeyError for an unknown name."""
         with self.lock:
             self.traffic.switch(BACKEND[name])
             self.scenario = name
@@ -80,7 +80,7 @@ class Backend(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the scenario demands."""
+    """Answers as the scenario says."""
 
     server: Backend
     protocol_version = "HTTP/1.1"
@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, name)
 
     def authorized(self) -> bool:
-        """Tell whether the request carries the token, if one is needed."""
+        """Return whether the request carries the token, if one is required."""
         if self.server.token is None:
             return True
         given = self.headers.get("Authorization", "")

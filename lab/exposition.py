@@ -37,7 +37,7 @@ GAUGES = {"active_api_keys": 5, "active_connections": 12}
 
 
 def process_registry(traffic: Traffic) -> CollectorRegistry:
-    """Make the registry behind `/metrics`, with a Python client's usual process metrics."""
+    """Return the registry of `/metrics`, with a Python client's usual process metrics."""
     registry = CollectorRegistry()
     for usual in (ProcessCollector, PlatformCollector, GCCollector):
         usual(registry=registry)
@@ -46,14 +46,14 @@ def process_registry(traffic: Traffic) -> CollectorRegistry:
 
 
 def data_registry(traffic: Traffic) -> CollectorRegistry:
-    """Make the registry behind `/prometheus/data/metrics`."""
+    """Return the registry of `/prometheus/data/metrics`."""
     registry = CollectorRegistry()
     registry.register(DataMetrics(traffic))
     return registry
 
 
 class ProcessMetrics(Collector):
-    """What the backend counts about its own requests."""
+    """Metrics of the backend's own requests."""
 
     def __init__(self, traffic: Traffic) -> None:
         self.traffic = traffic
@@ -92,7 +92,7 @@ class ProcessMetrics(Collector):
 
 
 class DataMetrics(Collector):
-    """What the backend thinks of its providers."""
+    """Metrics of the backend's providers."""
 
     def __init__(self, traffic: Traffic) -> None:
         self.traffic = traffic
@@ -124,7 +124,7 @@ Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 
 
 def exemplified(buckets: list[tuple[str, float]], example: Example | None) -> list[Bucket]:
-    """Hang an example on the bucket that counted it first; only the OpenMetrics format shows it."""
+    """Add an example to the first bucket that counted it. Only the OpenMetrics format shows it."""
     found: list[Bucket] = list(buckets)
     if example:
         at = next(n for n, (bound, _) in enumerate(buckets) if example.seconds <= float(bound))

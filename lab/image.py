@@ -23,7 +23,7 @@ PACKAGES = (
 
 
 def path(images: Path, suite: str) -> Path:
-    """Tell where the image of a suite is, or will be."""
+    """Return where the image of a suite is, built or not."""
     return images / f"{suite}-{recipe_digest(suite)}"
 
 

@@ -1,4 +1,4 @@
-"""What the lab needs from the machine it runs on, installed from Debian where it is missing."""
+"""The tools that the lab needs on this machine. Missing ones are installed from Debian."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def ensure(tests: bool = False) -> None:
 
 
 def missing(tests: bool = False) -> dict[str, str]:
-    """Name the tools that are not on PATH, with the Debian package of each."""
+    """Return the tools that are not on PATH, each with its Debian package."""
     wanted = PACKAGES | FOR_TESTS if tests else PACKAGES
     return {tool: package for tool, package in wanted.items() if shutil.which(tool, path=PATH) is None}
 

@@ -39,16 +39,16 @@ class Repack:
         return {SUITE: self.debian}
 
     def digest(self) -> str:
-        """Digest this entry and this module."""
+        """Return a digest of this entry and this module."""
         return hashlib.sha256(repr(self).encode() + Path(__file__).read_bytes()).hexdigest()[:12]
 
     def version(self, debs: Mapping[str, Path]) -> str:
-        """Take the upstream part of the package's version: 3.5.3 of 3.5.3+ds1-6."""
+        """Return the upstream part of the package's version: 3.5.3 of 3.5.3+ds1-6."""
         packaged = apt.field(debs[self.debian[0]], "Version")
         return re.sub(r"^\d+:|[+~-].*$", "", packaged)
 
     def top(self, version: str, arch: str) -> str:
-        """Name the directory as upstream does; redis_exporter has a `v` in it."""
+        """Return the name of the archive's directory as upstream has it; redis_exporter's has a `v`."""
         return f"{self.name}-{self.version_prefix}{version}.linux-{arch}"
 
     def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:

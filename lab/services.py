@@ -1,4 +1,4 @@
-"""What the hosts talk to, started with the lab on the bridge's own address: backend, Redis, SMTP sink."""
+"""The services that the hosts talk to, on the bridge's address: backend, Redis, SMTP sink."""
 
 import hashlib
 import socket
@@ -40,14 +40,14 @@ appendonly no
 
 @dataclass(frozen=True)
 class Service:
-    """A background process of the lab; secrets travel by environment or private file, never as arguments."""
+    """A background process of the lab. Secrets are passed by environment or private file, never as arguments."""
 
     name: str
     command: tuple[str, ...]
     ports: tuple[int, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[Path, str] = field(default_factory=dict)
-    imports: str = ""  # the Python package it cannot do without
+    imports: str = ""  # the Python package that it needs
 
     def fingerprint(self) -> str:
         """Digest what the service is started from, secrets included."""
@@ -55,7 +55,7 @@ class Service:
 
 
 def ensure(layout: Layout, network: Network) -> None:
-    """Have all services running with the secrets of `.env.lab`, and return when they answer."""
+    """Start all services with the secrets of `.env.lab`, and return once they answer."""
     secret = credentials.ensure(layout.env_file)
     wanted = (backend(network, secret), redis(layout, network, secret), smtp(layout, network, secret))
     changed = [service for service in wanted if not _is_current(service, layout, network)]
@@ -66,7 +66,7 @@ def ensure(layout: Layout, network: Network) -> None:
 
 
 def running(network: Network) -> dict[str, bool]:
-    """Tell of each service whether it runs."""
+    """Return for each service whether it runs."""
     return {name: bool(_group(network, name).pids()) for name in NAMES}
 
 

@@ -40,7 +40,7 @@ class Telemetry:
 
 
 def at(address: str, sampler: Sampler) -> Telemetry:
-    """Make the telemetry for a host that carries both, on their usual ports."""
+    """Return the telemetry for a host that carries both, on their usual ports."""
     return Telemetry(sampler, f"http://{address}:{LOKI_PORT}", f"http://{address}:{OTLP_PORT}")
 
 

@@ -1,7 +1,6 @@
 """The fake GatewayZ backend's traffic: deterministic rates, counted as time goes by.
 
-Nothing is random, so a test can say what a rate must be; and what has been counted stays counted when the
-scenario changes, so that counters move as a real process's do.
+Nothing is random, so that a test knows the rates. A change of scenario keeps the counts, as in a real process.
 """
 
 import math
@@ -56,7 +55,7 @@ PROVIDERS = tuple(dict.fromkeys(model.provider for model in MODELS))
 
 
 class Event(NamedTuple):
-    """Something that happens so often: it counts in one series, and may take time."""
+    """An event with its rate: it counts in one series, and may take time."""
 
     metric: str
     labels: tuple[str, ...]
@@ -91,7 +90,7 @@ class Traffic:
         self.advance()
 
     def advance(self) -> None:
-        """Count everything that has happened since the last time."""
+        """Count all events since the last call."""
         now = self.clock()
         elapsed, self._counted_until = now - self._counted_until, now
         for event in events(self.scenario):
@@ -101,7 +100,7 @@ class Traffic:
                 self._count(event, amount)
 
     def switch(self, scenario: Scenario) -> None:
-        """Let another scenario begin now."""
+        """Switch to another scenario now."""
         self.advance()
         self.scenario = scenario
         if scenario.restarts:
@@ -120,7 +119,7 @@ class Traffic:
 
 
 def events(scenario: Scenario) -> Iterator[Event]:
-    """Give everything that keeps happening in a scenario, with its rate."""
+    """Return all events of a scenario, with their rates."""
     for endpoint in ENDPOINTS:
         yield from _request(endpoint, scenario)
     for model in MODELS:
@@ -129,14 +128,14 @@ def events(scenario: Scenario) -> Iterator[Event]:
 
 
 def status_shares(scenario: Scenario) -> dict[str, float]:
-    """Give the shares of the requests that end with each status code."""
+    """Return the share of requests for each status code."""
     succeeding = (1 - CLIENT_ERRORS - SERVER_ERRORS) * (1 - scenario.failing)
     client_errors = CLIENT_ERRORS * (1 - scenario.failing)
     return {"200": succeeding, "404": client_errors, "500": 1 - succeeding - client_errors}
 
 
 def failure_share(model: Model, scenario: Scenario) -> float:
-    """Give the share of a model's inferences that fail."""
+    """Return the share of a model's inferences that fail."""
     return 1.0 if model.provider == scenario.failing_provider else max(scenario.failing, SERVER_ERRORS)
 
 
@@ -181,5 +180,5 @@ def _housekeeping(scenario: Scenario) -> Iterator[Event]:
 
 
 def whole(amount: float) -> int:
-    """Round a running count down to whole events; what was counted once is never lost by it."""
+    """Round a count down to whole events. A rounded count never falls."""
     return math.floor(amount + 1e-9)

@@ -220,7 +220,7 @@ def push(url: str, body: Any) -> int:
 
 
 def main(words: Sequence[str]) -> int:
-    """Do what the words say: `run … FILE`, `validate … FILE`, `--version`."""
+    """Run a command: `run … FILE`, `validate … FILE`, `--version`."""
     if list(words) == ["--version"]:
         print(LABEL)
         return 0

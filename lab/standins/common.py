@@ -190,9 +190,9 @@ def stopped() -> threading.Event:
 
 
 def main(label: str, verify: str, run: Callable[[Config], int]) -> int:
-    """Do what the flags of a Go program say: `-config.file=F` alone, with `verify`, or `-version`.
+    """Run with the flags of a Go program: `-config.file=F` alone, with `verify`, or `-version`.
 
-    0 when well, 1 for a bad configuration or a taken port, 2 for an unknown flag.
+    Return 0 on success, 1 for a bad configuration or a taken port, 2 for an unknown flag.
     """
     given = flags(sys.argv[1:])
     if unknown := sorted(given.keys() - {"config.file", verify, "version"}):

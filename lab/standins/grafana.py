@@ -119,7 +119,7 @@ class Grafana:
         }
 
     def answer(self, request: Request) -> Reply:
-        """Ask for a login, and find who answers."""
+        """Check the login, and route the request."""
         path = request.path
         if path not in PUBLIC and not self.database.admits(request.headers.get("Authorization", "")):
             return as_json({"message": "Invalid username or password", "messageId": "password-auth.failed"}, 401)
@@ -206,7 +206,7 @@ class Grafana:
 
 
 def main() -> int:
-    """Do what the words say: `server …`, `cli … admin reset-admin-password --password-from-stdin`, `--version`."""
+    """Run a command: `server …`, `cli … admin reset-admin-password --password-from-stdin`, `--version`."""
     parser = argparse.ArgumentParser(description=LABEL)
     parser.add_argument("--version", action="version", version=LABEL)
     parser.add_argument("--homepath", required=True)

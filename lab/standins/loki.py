@@ -154,7 +154,7 @@ def _stage(found: re.Match[str]) -> Stage:
 
 
 def _fields(line: Line) -> Line:
-    """Make labels of the fields of a line of JSON."""
+    """Add the fields of a line of JSON to its labels."""
     try:
         tree = json.loads(line.text)
     except ValueError:

@@ -47,7 +47,7 @@ class StandIn:
 
     @property
     def packages(self) -> Mapping[str, tuple[str, ...]]:
-        """Name the packages it is made of, by suite."""
+        """Return the packages that it is made of, by suite."""
         python = {PYTHON_SUITE: (*PYTHON_PACKAGES, *LIBRARY_PACKAGES)}
         return python | ({PROMETHEUS_SUITE: tuple(self.programs)} if self.programs else {})
 
@@ -56,16 +56,16 @@ class StandIn:
         return [HERE / f"{name}.py" for name in ("__init__", "common", self.name)]
 
     def digest(self) -> str:
-        """Digest the program, what it shares with the others, this entry and this module."""
+        """Return a digest of all sources, this entry and this module."""
         content = b"\0".join(path.read_bytes() for path in (Path(__file__), *self.sources))
         return hashlib.sha256(repr(self).encode() + content).hexdigest()[:12]
 
     def version(self, _: Mapping[str, Path]) -> str:
-        """Give the version that it says it stands in for."""
+        """Return the version of the real program, marked."""
         return str(import_module(f".{self.name}", __package__).VERSION)
 
     def top(self, version: str, arch: str) -> str:
-        """Name the directory, stand-in included."""
+        """Return the name of the archive's directory."""
         return f"{self.name}-{version}.linux-{arch}"
 
     def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:
@@ -99,7 +99,7 @@ def _compile(inside: Path) -> None:
 
 
 def _libraries(unpacked: Path) -> list[Path]:
-    """Find the shared libraries under the names that programs ask for (libz.so.1)."""
+    """Return the shared libraries under the names that programs load (libz.so.1)."""
     return sorted(path for path in unpacked.rglob("lib*.so.?") if path.name.startswith(("libexpat.", "libz.")))
 
 

@@ -142,7 +142,7 @@ def conditions(query: str) -> Iterator[Callable[[Span], bool]]:
 def condition(
     field: str, sign: str, wanted: str | None, seconds: str | None, word: str | None
 ) -> Callable[[Span], bool]:
-    """Make a test of one condition."""
+    """Return a test for one condition."""
     if not re.match(r"(resource|span)\.|status$|duration$", field):
         raise ValueError(f"the stand-in does not know the field {field}")
     if seconds:
