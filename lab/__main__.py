@@ -92,30 +92,27 @@ def _number(name: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description="Throwaway systemd hosts on this machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    actions: dict[str, Action] = {
-        "up": up,
-        "down": down,
-        "reset": reset,
-        "ssh": ssh,
-        "scenario": scenario,
-        "status": status,
-    }
-    actions |= {"prepare": prepare, "prerequisites": install}
-    sub = {name: commands.add_parser(name, help=action.__doc__) for name, action in actions.items()}
-    for name, action in actions.items():
-        sub[name].set_defaults(action=action)
-    sub["up"].add_argument("--hosts", type=int, default=1, metavar="N", help="at least this many (default 1)")
-    sub["up"].add_argument(
-        "--suite", default="", help="Debian release to boot (default: the last one, at first bookworm)"
-    )
-    sub["prerequisites"].add_argument("--tests", action="store_true", help="and those that the tests need")
-    sub["reset"].add_argument("host", nargs="*")
-    sub["scenario"].formatter_class = argparse.RawDescriptionHelpFormatter
-    sub["scenario"].description = describe()
-    sub["scenario"].add_argument("name")
-    sub["scenario"].add_argument("--env", choices=tuple(BACKEND_PORTS), help="only this one (default: both)")
-    sub["ssh"].add_argument("host")
-    sub["ssh"].add_argument("command", nargs=argparse.REMAINDER)
+
+    def command(action: Action, name: str = "") -> argparse.ArgumentParser:
+        found = commands.add_parser(name or action.__name__, help=action.__doc__)
+        found.set_defaults(action=action)
+        return found
+
+    starting = command(up)
+    starting.add_argument("--hosts", type=int, default=1, metavar="N", help="at least this many (default 1)")
+    starting.add_argument("--suite", default="", help="Debian release (default: the last one, at first bookworm)")
+    command(down)
+    command(reset).add_argument("host", nargs="*")
+    login = command(ssh)
+    login.add_argument("host")
+    login.add_argument("command", nargs=argparse.REMAINDER)
+    switching = command(scenario)
+    switching.formatter_class, switching.description = argparse.RawDescriptionHelpFormatter, describe()
+    switching.add_argument("name")
+    switching.add_argument("--env", choices=tuple(BACKEND_PORTS), help="only this one (default: both)")
+    command(status)
+    command(prepare)
+    command(install, "prerequisites").add_argument("--tests", action="store_true", help="and those that the tests need")
     return parser
 
 

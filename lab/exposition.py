@@ -1,13 +1,14 @@
 """The fake backend's metrics under the names, labels and buckets of the real one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from .traffic import ENDPOINTS, MODELS, PROVIDERS, Example, Traffic, failure_share, whole
+from .traffic import APP, ENDPOINTS, MODELS, Example, Traffic, failure_share, whole
 
 COUNTERS = {
     "fastapi_requests_total": ("app_name", "method", "path", "status_code"),
@@ -81,14 +82,11 @@ class ProcessMetrics(Collector):
         return family
 
     def _in_progress(self) -> Metric:
-        name = "fastapi_requests_in_progress"
-        family = GaugeMetricFamily(name, "Requests being answered.", labels=("app_name", "method", "path"))
         scenario = self.traffic.scenario
-        for endpoint in ENDPOINTS:
-            # Little's law: how many are inside is how many come times how long they stay.
-            inside = endpoint.per_second * endpoint.seconds * scenario.volume * scenario.slowness * self.traffic.scale
-            family.add_metric(("gatewayz-api", endpoint.method, endpoint.path), round(inside))
-        return family
+        factor = scenario.volume * scenario.slowness * self.traffic.scale
+        # Little's law: the requests inside are the rate at which they come times how long they stay.
+        inside = {(APP, one.method, one.path): round(one.per_second * one.seconds * factor) for one in ENDPOINTS}
+        return gauge("fastapi_requests_in_progress", ("app_name", "method", "path"), inside)
 
 
 class DataMetrics(Collector):
@@ -99,25 +97,27 @@ class DataMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         failing = {model.provider: failure_share(model, self.traffic.scenario) for model in MODELS}
-        yield self._by_provider("health_score", {name: 100 * (1 - share) for name, share in failing.items()})
-        yield self._by_provider("error_rate", failing)
-        yield self._by_provider("provider_availability", {name: float(share < 1) for name, share in failing.items()})
-        yield self._breakers(failing)
+        figures: Mapping[str, Callable[[float], float]] = {
+            "health_score": lambda share: 100 * (1 - share),
+            "error_rate": lambda share: share,
+            "provider_availability": lambda share: share < 1,
+        }
+        for name, figure in figures.items():
+            yield gauge(name, ("provider",), {(one,): figure(share) for one, share in failing.items()})
+        breakers = {
+            (model.provider, model.model, state): state == ("OPEN" if failing[model.provider] >= 1 else "CLOSED")
+            for model in MODELS
+            for state in ("CLOSED", "OPEN", "HALF_OPEN")
+        }
+        yield gauge("circuit_breaker_state", ("provider", "model", "state"), breakers)
 
-    def _by_provider(self, name: str, values: Mapping[str, float]) -> Metric:
-        family = GaugeMetricFamily(name, "By provider.", labels=("provider",))
-        for provider in PROVIDERS:
-            family.add_metric((provider,), values[provider])
-        return family
 
-    def _breakers(self, failing: Mapping[str, float]) -> Metric:
-        labels = ("provider", "model", "state")
-        family = GaugeMetricFamily("circuit_breaker_state", "1 for the state it is in.", labels=labels)
-        for model in MODELS:
-            now = "OPEN" if failing[model.provider] >= 1 else "CLOSED"
-            for state in ("CLOSED", "OPEN", "HALF_OPEN"):
-                family.add_metric((model.provider, model.model, state), float(state == now))
-        return family
+def gauge(name: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
+    """Return a gauge with a value for each combination of its labels."""
+    family = GaugeMetricFamily(name, "A gauge of the fake backend.", labels=labels)
+    for combination, value in values.items():
+        family.add_metric(combination, float(value))
+    return family
 
 
 Bucket = tuple[str, float] | tuple[str, float, Exemplar]

@@ -75,38 +75,23 @@ class AlertmanagerRepack(Repack):
         (top / "alertmanager").chmod(0o755)
 
 
+def exporter(name: str, version_prefix: str = "") -> Repack:
+    """Return the recipe of an exporter, whose package holds one binary of the package's name."""
+    package = f"prometheus-{name.replace('_', '-')}"
+    return Repack(name, (package,), {name: f"usr/bin/{package}"}, version_prefix)
+
+
+PROGRAMS = ("prometheus", "promtool")
+PAGES = ("default.tmpl", "email.tmpl", "no-ui/index.html", "no-ui/favicon.ico")
 RECIPES = (
-    Repack(
-        "prometheus",
-        ("prometheus", "promtool"),
-        {"prometheus": "usr/bin/prometheus", "promtool": "usr/bin/promtool"},
-    ),
+    Repack("prometheus", PROGRAMS, {name: f"usr/bin/{name}" for name in PROGRAMS}),
     AlertmanagerRepack(
         "alertmanager",
         ("prometheus-alertmanager",),
-        {
-            "alertmanager.debian": "usr/bin/prometheus-alertmanager",
-            "amtool": "usr/bin/amtool",
-            "default.tmpl": f"{SHARE}/default.tmpl",
-            "email.tmpl": f"{SHARE}/email.tmpl",
-            "no-ui/index.html": f"{SHARE}/no-ui/index.html",
-            "no-ui/favicon.ico": f"{SHARE}/no-ui/favicon.ico",
-        },
+        {"alertmanager.debian": "usr/bin/prometheus-alertmanager", "amtool": "usr/bin/amtool"}
+        | {name: f"{SHARE}/{name}" for name in PAGES},
     ),
-    Repack(
-        "node_exporter",
-        ("prometheus-node-exporter",),
-        {"node_exporter": "usr/bin/prometheus-node-exporter"},
-    ),
-    Repack(
-        "redis_exporter",
-        ("prometheus-redis-exporter",),
-        {"redis_exporter": "usr/bin/prometheus-redis-exporter"},
-        version_prefix="v",
-    ),
-    Repack(
-        "blackbox_exporter",
-        ("prometheus-blackbox-exporter",),
-        {"blackbox_exporter": "usr/bin/prometheus-blackbox-exporter"},
-    ),
+    exporter("node_exporter"),
+    exporter("redis_exporter", version_prefix="v"),
+    exporter("blackbox_exporter"),
 )

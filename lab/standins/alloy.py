@@ -14,8 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ LEVELS = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug
 # Without `--merge` it looks for this boot's id, which the service's sandbox hides.
 FOLLOW = ("journalctl", "--follow", "--merge", "--all", "--quiet", "--no-tail", "--output=json")
 BATCH, WAIT_SECONDS = 500, 1.0
+KIND = {"Content-Type": common.JSON}
 
 
 @dataclass(frozen=True)
@@ -163,8 +162,8 @@ class Shipper:
             if labels and line:
                 streams.setdefault(json.dumps(labels), []).append([entry["__REALTIME_TIMESTAMP"] + "000", line])
         lines = sum(map(len, streams.values()))
-        body = {"streams": [{"stream": json.loads(key), "values": values} for key, values in streams.items()]}
-        while lines and (status := push(self.config.url, body)) // 100 != 2:
+        body = json.dumps({"streams": [{"stream": json.loads(key), "values": each} for key, each in streams.items()]})
+        while lines and (status := common.fetch(self.config.url, body.encode(), KIND).status) // 100 != 2:
             if status // 100 == 4 and status != 429:
                 self.counts["dropped"] += lines
                 return True
@@ -205,18 +204,6 @@ class Shipper:
 def message(value: Any) -> str:
     """Return a message as text: journalctl writes one that is not UTF-8 as a list of bytes."""
     return bytes(value).decode(errors="replace") if isinstance(value, list) else str(value or "")
-
-
-def push(url: str, body: Any) -> int:
-    """Send streams to Loki. Return the HTTP status, or 0 if nobody answers."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": common.JSON})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return 0
 
 
 def main(words: Sequence[str]) -> int:

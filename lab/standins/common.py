@@ -6,10 +6,13 @@ import socketserver
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from hashlib import sha256
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,6 +141,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_request(self, *_: object) -> None:
         """Log nothing."""
+
+
+def fetch(url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, method: str = "") -> Reply:
+    """Send a request, and return the answer; its status is 0 if nobody answers."""
+    request = urllib.request.Request(url, body, dict(headers or {}), method=method or None)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return Reply(answer.status, answer.read(), answer.headers.get("Content-Type", ""))
+    except urllib.error.HTTPError as error:
+        return Reply(error.code, error.read(), error.headers.get("Content-Type", ""))
+    except (OSError, HTTPException) as error:
+        return Reply(0, str(error).encode())
 
 
 class MutePort(socketserver.ThreadingTCPServer):

@@ -9,7 +9,6 @@ import argparse
 import base64
 import configparser
 import hashlib
-import http.client
 import json
 import os
 import re
@@ -17,7 +16,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -189,20 +187,13 @@ class Grafana:
         """Hand a request to a data source; the login stays here."""
         if uid not in self.sources:
             return as_json({"message": "Data source not found"}, 404)
-        url = urlsplit(str(self.sources[uid]["url"]))
-        method, body = (request.method, request.body) if request else ("GET", b"")
-        kind = (
-            {"Content-Type": request.headers["Content-Type"]} if request and "Content-Type" in request.headers else {}
-        )
-        try:
-            connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=60)
-            connection.request(method, url.path.rstrip("/") + path, body or None, kind)
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
-        except (OSError, http.client.HTTPException) as error:
-            return as_json({"message": f"{url.geturl()}: {error}"}, 502)
-        return Reply(answer.status, content, answer.headers.get("Content-Type", "text/plain"))
+        url = f"{self.sources[uid]['url'].rstrip('/')}{path}"
+        if request is None:
+            answer = common.fetch(url)
+        else:
+            kind = {name: request.headers[name] for name in ("Content-Type",) if name in request.headers}
+            answer = common.fetch(url, request.body or None, kind, request.method)
+        return answer if answer.status else as_json({"message": f"{url}: {answer.content.decode()}"}, 502)
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ done by a real Prometheus server with its remote-write receiver, which this prog
 and stops. It has no tenants, limits, rings, compaction or object storage.
 """
 
-import http.client
 import re
 import subprocess
 import sys
@@ -58,19 +57,13 @@ class Store:
 
     def ask(self, path: str, request: Request | None = None) -> Reply:
         """Hand a request to it, and return its answer; 503 while it does not listen."""
-        method, body = (request.method, request.body) if request else ("GET", b"")
+        if self.port is None:
+            return common.text("the store does not listen yet", 503)
         headers = {name: request.headers[name] for name in FORWARDED if name in request.headers} if request else {}
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port or 1, timeout=120)
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
-        except OSError as error:
-            return common.text(f"the store does not answer: {error}", 503)
+        body, method = (request.body or None, request.method) if request else (None, "GET")
+        answer = common.fetch(f"http://127.0.0.1:{self.port}{path}", body, headers, method)
         # The receiver says 204 for a successful push, Mimir 200.
-        status = 200 if answer.status == 204 else answer.status
-        return Reply(status, content, answer.headers.get("Content-Type", "text/plain"))
+        return answer._replace(status={0: 503, 204: 200}.get(answer.status, answer.status))
 
     def totals(self) -> dict[str, float]:
         """Return its counts under Mimir's names."""

@@ -12,8 +12,6 @@ import struct
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -175,7 +173,7 @@ class Generator:
         self.dimensions = config.get(f"{GENERATOR}.processor.span_metrics.dimensions", ())
         self.bounds = config.get(f"{GENERATOR}.processor.span_metrics.histogram_buckets", ())
         self.counts: dict[frozenset[tuple[str, str]], float] = defaultdict(float)  # by the labels of a series
-        self.spans = self.sent = self.failed = self.retried = 0
+        self.spans = self.sent = self.failed = 0
         self.lock = threading.Lock()
 
     def take(self, spans: Sequence[Span]) -> None:
@@ -203,14 +201,9 @@ class Generator:
             series = [encoded(dict(labels), value, now) for labels, value in self.counts.items()]
         if not series or not self.url:
             return
-        try:
-            urllib.request.urlopen(urllib.request.Request(self.url, snappy(b"".join(series)), REMOTE_WRITE), timeout=10)
-            self.sent += len(series)
-        except OSError as error:
-            if isinstance(error, urllib.error.HTTPError) and error.code < 500:
-                self.failed += len(series)
-            else:
-                self.retried += len(series)
+        status = common.fetch(self.url, snappy(b"".join(series)), REMOTE_WRITE).status
+        self.sent += len(series) * (status // 100 == 2)
+        self.failed += len(series) * (status // 100 == 4)
 
     def metrics(self) -> dict[str, float]:
         """Return its own counts under Tempo's names."""
@@ -219,7 +212,6 @@ class Generator:
             "tempo_metrics_generator_registry_active_series": len(self.counts),
             f"prometheus_remote_storage_samples_total{self.queue}": self.sent,
             f"prometheus_remote_storage_samples_failed_total{self.queue}": self.failed,
-            f"prometheus_remote_storage_samples_retried_total{self.queue}": self.retried,
         }
 
 
