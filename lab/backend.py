@@ -35,7 +35,7 @@ class Backend(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 64
-    # HTTPServer's own version asks DNS for the address's name, and the lab asks nobody anything.
+    # HTTPServer's own version asks DNS for the address's name, and the lab has no DNS.
     server_bind = TCPServer.server_bind
 
     def __init__(self, address: tuple[str, int], token: str | None = None, scale: float = 1.0) -> None:

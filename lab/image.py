@@ -37,7 +37,7 @@ def ensure(images: Path, suite: str) -> Path:
 
 
 def build(image: Path, suite: str) -> None:
-    """Build beside and rename: only a finished image ever bears the name of one."""
+    """Build in another directory and rename it: an unfinished image never has the name of an image."""
     for leftover in image.parent.glob(".building-*"):
         clear(leftover)
     workshop = Path(tempfile.mkdtemp(prefix=".building-", dir=image.parent))

@@ -1,7 +1,7 @@
 """The bridge that the hosts hang on, and nothing beyond it.
 
-198.18.0.0/24 is part of the range set aside for benchmarks (RFC 2544): it belongs to nobody and collides with
-nobody. There is no router on it; a host has a route to the bridge's own network and to nothing else.
+198.18.0.0/24 is part of the range set aside for benchmarks (RFC 2544): no real host has one of its
+addresses. There is no router on it; a host has a route to the bridge's own network and to nothing else.
 """
 
 from dataclasses import dataclass, field

@@ -19,7 +19,7 @@ PACKAGES = {
     "gpgv": "gpgv",
     "openssl": "openssl",
 }
-FOR_TESTS = {"chromium": "chromium", "chromedriver": "chromium-driver"}  # what the tests want beside: a browser
+FOR_TESTS = {"chromium": "chromium", "chromedriver": "chromium-driver"}  # a browser
 # RUNLEVEL=1 makes invoke-rc.d refuse to start what a package brings (Redis), with or without systemd here.
 QUIETLY = ("env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive")
 

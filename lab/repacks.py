@@ -63,7 +63,7 @@ class AlertmanagerRepack(Repack):
     """Alertmanager, whose Debian build wants files under /usr/share that a bare host does not have."""
 
     def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:
-        """Ship those files beside the binary, and have it look there."""
+        """Pack those files with the binary, and patch the path in it."""
         super().assemble(debs, scratch, top)
         wanted = f"/{SHARE}".encode()
         beside = b"/proc/self/fd/9".ljust(len(wanted), b"/")

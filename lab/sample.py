@@ -63,14 +63,14 @@ class Sampler:
         self.environment, self.per_second = environment, PER_SECOND * scale
         self.seed = f"{environment} {time.time_ns()}"
         self.number = 0
-        self.owed = 0.0
+        self.due = 0.0
 
     def happen(self, scenario: Scenario, seconds: float, now: float) -> Iterator[Request]:
         """Make the requests of this many seconds. A dead process has none."""
         if scenario.answers is not Answers.NOT_AT_ALL:
-            self.owed += self.per_second * scenario.volume * seconds
-        while self.owed >= 1:
-            self.owed -= 1
+            self.due += self.per_second * scenario.volume * seconds
+        while self.due >= 1:
+            self.due -= 1
             self.number += 1
             yield self.request(scenario, now)
 

@@ -24,7 +24,7 @@ class Scenario:
     failing: float = 0.0  # share of what would have succeeded that fails instead
     failing_provider: str = ""  # every inference at this provider fails
     silent_provider: str = ""  # no requests to this provider any more
-    restarts: bool = False  # the process starts anew: its counters begin at nothing
+    restarts: bool = False  # the process restarts: its counters begin at zero
     answers: Answers = Answers.NORMALLY
     environments: tuple[str, ...] = tuple(BACKEND_PORTS)
 

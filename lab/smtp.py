@@ -1,7 +1,7 @@
 """An SMTP sink: it takes mail from clients with the credentials, and keeps each message as a file.
 
 AUTH PLAIN only: Alertmanager and aiosmtpd do not agree about LOGIN. And with STARTTLS: a Go program sends a
-password in the clear to nobody but localhost. Whoever does not care may log in without.
+password in the clear to nobody but localhost. Other clients may log in without.
 """
 
 import argparse

@@ -145,7 +145,7 @@ def _nanoseconds(seconds: float) -> str:
 
 
 def post(url: str, body: Any) -> int:
-    """Send JSON, and give the HTTP status; 0 when nobody answers."""
+    """Send JSON. Return the HTTP status, or 0 if nobody answers."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=2) as response:

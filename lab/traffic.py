@@ -14,7 +14,7 @@ from .scenarios import HEALTHY, Scenario
 
 APP = "gatewayz-api"
 CLIENT_ERRORS, SERVER_ERRORS = 0.010, 0.002  # shares of healthy traffic
-# Share of the requests that take so many times the typical duration.
+# (factor, share): this share of the requests takes this many times the typical duration.
 SPREAD = ((0.5, 0.3), (1.0, 0.4), (1.5, 0.2), (2.5, 0.1))
 HISTORY_SECONDS = 3600  # how long the process seems to have run when it starts
 

@@ -94,7 +94,7 @@ def run(config: Config) -> int:
     try:
         common.serve(common.Server(config.address("http"), answer), *ports)
         while not stopping.wait(0.2):
-            # Who stops the service signals the store as well, perhaps a moment earlier.
+            # Stopping the service signals the store as well, perhaps a moment earlier.
             if store.process.poll() is not None and not stopping.wait(1):
                 return common.complain(f"{LABEL}: the store died with exit code {store.process.returncode}", 1)
     finally:

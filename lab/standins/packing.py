@@ -36,7 +36,7 @@ class StandIn:
     """A stand-in's archive: a wrapper named like the real executable, and everything else under `standin/`.
 
     The program is the module `lab/standins/<name>`, whose VERSION is that of the real one. In the archive it is
-    `standins.<name>`, beside `standins.common`, as here.
+    `standins.<name>`, with `standins.common`, as here.
     """
 
     name: str
