@@ -8,7 +8,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from hashlib import sha256
@@ -168,6 +169,27 @@ def serve(*ports: socketserver.BaseServer) -> None:
     """Serve each port in a thread of its own."""
     for port in ports:
         threading.Thread(target=port.serve_forever, daemon=True).start()
+
+
+class Journal:
+    """A file with a JSON value in each line. `lock` is for its owner, whose requests come in threads."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self.lock = folder / "standin.jsonl", threading.Lock()
+        self.file = self.path.open("a")
+        self.file.write("\n")  # ends what was not written whole
+
+    def read(self) -> Iterator[Any]:
+        """Return what was written whole: a process that is killed leaves a part of its last line."""
+        for line in self.path.read_text().splitlines():
+            with suppress(ValueError):
+                yield json.loads(line)
+
+    def append(self, value: Any) -> None:
+        """Write a value; it is in the file when this returns."""
+        self.file.write(json.dumps(value) + "\n")
+        self.file.flush()
 
 
 class Runtime:

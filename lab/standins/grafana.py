@@ -188,11 +188,8 @@ class Grafana:
         if uid not in self.sources:
             return as_json({"message": "Data source not found"}, 404)
         url = f"{self.sources[uid]['url'].rstrip('/')}{path}"
-        if request is None:
-            answer = common.fetch(url)
-        else:
-            kind = {name: request.headers[name] for name in ("Content-Type",) if name in request.headers}
-            answer = common.fetch(url, request.body or None, kind, request.method)
+        kind = {"Content-Type": request.headers["Content-Type"] or common.FORM} if request else {}
+        answer = common.fetch(url, request.body or None, kind, request.method) if request else common.fetch(url)
         return answer if answer.status else as_json({"message": f"{url}: {answer.content.decode()}"}, 502)
 
 

@@ -10,12 +10,10 @@ import json
 import operator
 import re
 import sys
-import threading
 import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,37 +52,32 @@ class QueryError(ValueError):
 
 
 class Store:
-    """The lines, in memory and in a file that has a push in each line of it."""
+    """The lines, in memory and in a journal of pushes."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path, self.lock = folder / "standin.jsonl", threading.Lock()
+        self.journal = common.Journal(folder)
         self.streams: dict[tuple[tuple[str, str], ...], list[Line]] = {}
         self.received = self.received_bytes = 0
-        for record in path.read_text().splitlines() if path.exists() else ():
-            with suppress(ValueError):  # the last one, of a process that was killed while it wrote
-                self.keep(json.loads(record))
-        self.received = self.received_bytes = 0
-        self.file = path.open("a")
-        self.file.write("\n")
+        for body in self.journal.read():
+            self.keep(body)
 
     def push(self, body: Any) -> None:
-        """Take lines in; they are in the file when this returns."""
-        with self.lock:
-            self.keep(body)
-            self.file.write(json.dumps(body) + "\n")
-            self.file.flush()
+        """Take lines in."""
+        with self.journal.lock:
+            lines = self.keep(body)
+            self.journal.append(body)
+        self.received += len(lines)
+        self.received_bytes += sum(len(line.text) for line in lines)
 
-    def keep(self, body: Any) -> None:
-        for one in body["streams"]:
-            lines = [Line(int(at), text, one["stream"]) for at, text, *_ in one["values"]]
-            self.streams.setdefault(tuple(sorted(one["stream"].items())), []).extend(lines)
-            self.received += len(lines)
-            self.received_bytes += sum(len(line.text) for line in lines)
+    def keep(self, body: Any) -> list[Line]:
+        lines = [Line(int(at), text, one["stream"]) for one in body["streams"] for at, text, *_ in one["values"]]
+        for line in lines:
+            self.streams.setdefault(tuple(sorted(line.labels.items())), []).append(line)
+        return lines
 
     def lines(self, fits: Callable[[Labels], bool], start: int, end: int) -> list[Line]:
         """Return the lines after `start` and up to `end` of the streams whose labels fit, the first one first."""
-        with self.lock:
+        with self.journal.lock:
             chosen = [line for stream in self.streams.values() if fits(stream[0].labels) for line in stream]
         return sorted((line for line in chosen if start < line.at <= end), key=lambda line: line.at)
 

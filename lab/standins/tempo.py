@@ -14,7 +14,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,28 +83,22 @@ def spans_of(request: Mapping[str, Any]) -> list[Span]:
 
 
 class Store:
-    """The spans by trace, in memory and in a file that has a request in each line."""
+    """The spans by trace, in memory and in a journal of export requests."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path, self.lock = folder / "standin.jsonl", threading.Lock()
+        self.journal = common.Journal(folder)
         self.traces: dict[str, list[Span]] = defaultdict(list)
         self.received = 0
-        for record in path.read_text().splitlines() if path.exists() else ():
-            with suppress(ValueError):  # the last one, of a process that was killed while it wrote
-                self.keep(spans_of(json.loads(record)))
-        self.file = path.open("a")
-        self.file.write("\n")
+        for request in self.journal.read():
+            self.keep(spans_of(request))
 
-    def add(self, body: bytes) -> list[Span]:
-        """Take a request in; it is in the file when this returns."""
-        request = json.loads(body)
+    def add(self, request: Any) -> list[Span]:
+        """Take the spans of an export request in."""
         spans = spans_of(request)
-        with self.lock:
+        with self.journal.lock:
             self.keep(spans)
-            self.received += len(spans)
-            self.file.write(json.dumps(request) + "\n")
-            self.file.flush()
+            self.journal.append(request)
+        self.received += len(spans)
         return spans
 
     def keep(self, spans: Sequence[Span]) -> None:
@@ -115,7 +108,7 @@ class Store:
     def search(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the latest traces in which all conditions are true of one span. ValueError for other queries."""
         tests = list(conditions(given.get("q", "{}")))
-        with self.lock:
+        with self.journal.lock:
             traces = [list(spans) for spans in reversed(self.traces.values())]
         start, end, limit = (int(given.get(name, default)) for name, default in SEARCH.items())
         within = (spans for spans in traces if start <= spans[0].start / 1e9 <= end)
@@ -245,7 +238,7 @@ def run(config: Config) -> int:
         if (request.method, request.path) != ("POST", "/v1/traces"):
             return common.NOT_FOUND
         try:
-            generator.take(store.add(request.body))
+            generator.take(store.add(json.loads(request.body)))
         except (LookupError, TypeError, ValueError) as error:
             return common.text(f"no spans that the stand-in can read: {error!r}", 400)
         return common.as_json({"partialSuccess": {}})

@@ -67,11 +67,11 @@ def lines(tmp_path: Path) -> loki.Store:
 @pytest.fixture
 def spans(tmp_path: Path) -> tempo.Store:
     store = tempo.Store(tmp_path)
-    store.add(span().encode())
+    store.add(span())
     return store
 
 
-def span() -> str:
+def span() -> Any:
     """A failed call of a service, of two seconds, in OTLP's JSON form."""
     written = {
         "traceId": TRACE, "spanId": TRACE[:16], "name": "call", "kind": 3, "status": {"code": 2},
@@ -79,7 +79,7 @@ def span() -> str:
         "attributes": [{"key": "ai.provider", "value": {"stringValue": "one"}}],
     }  # fmt: skip
     service = {"attributes": [{"key": "service.name", "value": {"stringValue": "api"}}]}
-    return json.dumps({"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": [written]}]}]})
+    return {"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": [written]}]}]}
 
 
 @pytest.mark.parametrize("query", FIGURES)
@@ -124,10 +124,10 @@ def test_tempo_refuses_a_search_that_it_does_not_read(spans: tempo.Store, query:
 def test_what_was_taken_in_survives_a_kill_in_the_middle_of_a_write(tmp_path: Path) -> None:
     stores: list[Any] = [loki.Store(tmp_path / "loki"), tempo.Store(tmp_path / "tempo")]
     stores[0].push(push({"a": "b"}, "whole"))
-    stores[1].add(span().encode())
+    stores[1].add(span())
     for store in stores:
-        store.file.write('{"streams": [{"stream": {"a": "b"}, "va')
-        store.file.close()
+        store.journal.file.write('{"streams": [{"stream": {"a": "b"}, "va')
+        store.journal.file.close()
     again = loki.Store(tmp_path / "loki")
     again.push(push({"a": "b"}, "after"))
     [stream] = loki.answer(loki.Store(tmp_path / "loki"), "query_range", {"query": '{a="b"}'})["result"]
