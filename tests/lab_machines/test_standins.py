@@ -1,6 +1,7 @@
 """The stand-ins answer our queries as the real programs do, lose nothing when they are killed, and refuse the rest.
 
-That they suffice for our checks is shown where all of them are deployed: tests/lab/test_whole_stack.py.
+That they suffice for our checks is shown where all of them are deployed: tests/lab/test_whole_stack.py. The real
+programs are asked the same queries in tests/config/test_loki_running.py and test_tempo.py.
 """
 
 import json
@@ -37,7 +38,7 @@ SELECTED = {  # query → messages
     '{service="api"} |= "ok"': ["ok"],
     '{service="api"} != "ok" |~ `(?i)SL`': ["slow"],
     '{service="api"} | json | duration_ms > 5000': [],
-    '{service=""} |= "ok"': [],
+    '{service="other"} |= "ok"': [],
 }
 SEARCHES = {
     "{}": True,
