@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm.runs import backups
+from lgtm.runs.data import backup
 
-backups.backup(host)
+backup(host)

@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm import runs
+from lgtm.runs.deploy import deploy
 
-runs.deploy(host)
+deploy(host)

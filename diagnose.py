@@ -5,6 +5,6 @@
 
 from pyinfra import host
 
-from lgtm import runs
+from lgtm.runs.diagnose import diagnose
 
-runs.diagnose(host)
+diagnose(host)

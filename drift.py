@@ -5,6 +5,6 @@ Made for cron; the answer is a metric of node_exporter, too.
 
 from pyinfra import host
 
-from lgtm import runs
+from lgtm.runs.drift import drift
 
-runs.drift(host)
+drift(host)

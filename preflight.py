@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm import runs
+from lgtm.runs.preflight import preflight
 
-runs.preflight(host)
+preflight(host)

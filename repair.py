@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm import runs
+from lgtm.runs.repair import repair
 
-runs.repair(host)
+repair(host)

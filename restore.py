@@ -2,6 +2,6 @@
 
 from pyinfra import host
 
-from lgtm.runs import backups
+from lgtm.runs.data import restore
 
-backups.restore(host)
+restore(host)

@@ -5,6 +5,6 @@
 
 from pyinfra import host
 
-from lgtm.runs import rollback
+from lgtm.runs.rollback import rollback
 
-rollback.rollback(host)
+rollback(host)

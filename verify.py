@@ -6,6 +6,6 @@ It changes nothing but its own verdict, kept on each host. `--data html=PATH` an
 
 from pyinfra import host
 
-from lgtm import runs
+from lgtm.runs.verify import verify
 
-runs.verify(host)
+verify(host)

@@ -1,10 +1,36 @@
-"""Volumes: where services keep what survives every generation, and the mount points that must be there first."""
+"""Volumes: where services keep what survives every generation; their owners and modes, and their mount points."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from pyinfra.api.operation import operation
+
+from lgtm.host import remote
+from lgtm.host.operations import Step
+from lgtm.model.plan import Plan
 from lgtm.task import Component, Site
+
+
+@operation()
+def repair(plan: Plan, support: Mapping[str, str] | None = None) -> Step:
+    """
+    Create users and data directories, and repair owners and modes; data is not touched.
+
+    + plan: what differs on the host: its changes of the kinds user, directory and volume
+    + support: path → text of plain files that every host has, written in the same remote command
+
+    **Example:**
+
+    .. code:: python
+
+        volumes.repair(name="Owners and modes", plan=plan)
+    """
+    texts = {path: (support or {})[path] for path in reversed(plan.subjects("support"))}  # activate.sh needs the others
+    volumes = [f"{user}:{volume.mode}:{volume.path}" for user, volume in plan.volumes]
+    arguments = [*plan.subjects("user"), "--", *plan.subjects("directory"), "--", *volumes, "--", *texts]
+    yield remote.step("prepare", arguments, remote.encoded(texts.values()))
 
 
 def amend(component: Component, site: Site) -> Component:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from pyinfra.api.host import Host
 
-from lgtm.checklist.preflight import View
-from lgtm.host import asking, operations, remote
+from lgtm.host import asking, files, remote
 from lgtm.host.asking import Question
 from lgtm.load.declaration import adopted as adopted_by
-from lgtm.load.declaration import made_of
 from lgtm.model.checks import Check
 from lgtm.model.errors import LgtmError, combined
 from lgtm.model.made import Made, counted
 from lgtm.model.plan import Plan
+from lgtm.model.view import View
 from lgtm.report import terminal
 
 
 def kinds(view: View, plan: Plan) -> list[tuple[str, Made]]:
     """(service, kind of things) of every service that runs and will be restarted."""
-    restarts = {service for service, _ in plan.restarts} & _running(view)
-    return [(service, made) for service, made in made_of(view.site) if service in restarts]
+    restarts = view.running.intersection(plan.subjects("restart"))
+    return [(service, made) for service, made in view.declared.made if service in restarts]
 
 
 def count(host: Host, asked: list[tuple[str, Made]]) -> list[tuple[str, Check]]:
@@ -43,29 +42,22 @@ def adopted(view: View, host: Host, plan: Plan) -> list[tuple[str, Check]]:
 
     Raises Refusal where it cannot be taken over as it is. Returns the checks that all of it is there afterwards.
     """
-    starting = [service for service, _ in plan.restarts if service not in _running(view)]
+    starting = set(plan.subjects("restart")) - view.running
     components = [one for one in view.wanted.components if one.service in starting and one.adopts]
     if not components:
         return []
     try:
-        files = operations.fetch(host, [path for one in components for path in one.adopts])
+        present = files.fetch(host, [path for one in components for path in one.adopts])
     except LgtmError as error:
         terminal.notes(host.name, [f"{error}; should something get lost, nobody would notice"])
         return []
     checks: list[tuple[str, Check]] = []
     for one in components:
-        found = adopted_by(
-            view.site,
-            one.service,
-            {path: files[path] for path in (adopt.removeprefix("?") for adopt in one.adopts) if path in files},
-        )
+        paths = [path for path in (adopt.removeprefix("?") for adopt in one.adopts) if path in present]
+        found = adopted_by(view.declared, one.service, {path: present[path] for path in paths})
         terminal.notes(host.name, [f"{one.service}: {note}" for note in found.notes])
         if found.problems:
             raise combined([f"{host.name}: {one.service}: {problem}" for problem in found.problems])
-        mine = [made for service, made in made_of(view.site) if service == one.service]
+        mine = [made for service, made in view.declared.made if service == one.service]
         checks += [(one.service, made.kept(found.made[made.id])) for made in mine if found.made.get(made.id)]
     return checks
-
-
-def _running(view: View) -> set[str]:
-    return {service for service, process in view.found.processes.items() if process.active}

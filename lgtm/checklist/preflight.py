@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from lgtm.model.checks import Check, Gate, Result
 from lgtm.model.generation import Generation
 from lgtm.model.hoststate import HostState, process_name
-from lgtm.model.plan import foreign
+from lgtm.model.planning import foreign
 from lgtm.model.settings import gibibytes
-from lgtm.model.site import Site
+from lgtm.model.view import View
 
 SUPPORTED = ("debian 12", "debian 13", "ubuntu 24.04")  # what systemd, curl and tar are known to suffice on
-
-
-@dataclass(frozen=True)
-class View:
-    """A host beside what is wanted of it. `now` is the controller's clock, in seconds since the epoch."""
-
-    site: Site
-    wanted: Generation
-    found: HostState
-    now: int
-    removable: Collection[str] = field(default=())  # services that somebody has asked to be removed
 
 
 @dataclass(frozen=True)
@@ -41,15 +30,13 @@ class HostCheck:
     def result(self, view: View) -> Result:
         problems = list(dict.fromkeys(self.problems(view)))
         check = Check(self.id, self.title, "", lambda answer: "", self.remedy, self.gate)
-        return Result(
-            view.site.here.name, self.id.partition(".")[0], check, not problems, "\n".join(problems) or self.well(view)
-        )
+        return Result(view.host, self.id.partition(".")[0], check, not problems, "\n".join(problems) or self.well(view))
 
 
 def findings(view: View) -> list[str]:
     """Every reason not to deploy to this host, as sentences."""
     return [
-        f"{view.site.here.name}: {problem}"
+        f"{view.host}: {problem}"
         for check in CHECKS
         if check.gate == "own"
         for problem in dict.fromkeys(check.problems(view))

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from lgtm.checklist import preflight
-from lgtm.checklist.preflight import HostCheck, View
+from lgtm.checklist.preflight import HostCheck
 from lgtm.model.checks import Gate, Result
 from lgtm.model.component import Component
 from lgtm.model.plan import Plan
 from lgtm.model.settings import gibibytes
+from lgtm.model.view import View
 
 SETTLED = 60  # seconds after which a start is no news
 FULL = 0.9  # share of its memory limit at which a service is about to be killed
@@ -128,9 +129,10 @@ def _ports(component: Component, view: View) -> str:
 
 
 def _owners(plan: Plan, component: Component, view: View) -> Iterable[str]:
-    for _, volume, why in plan.volumes:
-        if volume in component.volumes:
-            yield f"{volume.path}: {why}"
+    paths = {volume.path for volume in component.volumes}
+    for change in plan.of("volume"):
+        if change.subject in paths:
+            yield f"{change.subject}: {change.why}"
 
 
 def _paths(component: Component, view: View) -> str:

@@ -11,14 +11,10 @@ from dataclasses import dataclass, replace
 
 import gevent
 from pyinfra.api.host import Host
-from pyinfra.context import ctx_state
 
-from lgtm.host import operations, remote
-from lgtm.load.declaration import generation_of
+from lgtm.host import remote
 from lgtm.model.checks import Answer, Check, Result, judge
-from lgtm.model.running import Running, running
 from lgtm.model.secrets import Secret
-from lgtm.model.site import Node, Site
 
 PAUSE = 0.5  # seconds between two rounds, at first
 SHARE = 0.1  # of the time already waited, later: a long wait is no load on the host
@@ -117,21 +113,6 @@ def _patience(result: Result, patience: int | None) -> int:
         return 0 if check.gate == "world" else check.patience
     given = min(patience, check.patience) if check.gate == "world" else patience
     return max(check.settles if result.early else 0, given if check.patience else 0)
-
-
-def peers(here: Site, results: Sequence[Result]) -> list[Node]:
-    """The other hosts of the site whose services have answered."""
-    answering = [here.answering(result.check.url) for result in results]
-    return list({one[0].name: one[0] for one in answering if one and one[0] != here.here}.values())
-
-
-def read_peers(here: Site, results: Sequence[Result], seen: dict[str, dict[str, Running]]) -> None:
-    """Read what runs on the hosts whose services have answered, if they are part of this run; adds them to `seen`."""
-    active = {host.name: host for host in ctx_state.get().inventory.get_active_hosts()}
-    for node in peers(here, results):
-        if node.name in active and node.name not in seen:
-            wanted = generation_of(here.at(node))
-            seen[node.name] = running(wanted, operations.read(active[node.name], wanted))
 
 
 def _encoded(text: str) -> str:

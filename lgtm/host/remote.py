@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import cast
 
 from paramiko import SSHException
 from pyinfra.api.arguments import ConnectorArguments
-from pyinfra.api.command import QuoteString, StringCommand
+from pyinfra.api.command import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
+from pyinfra.context import ctx_host
 
 from lgtm.model.errors import Exit, LgtmError, Locked
 
 SCRIPTS = Path(__file__).parent / "scripts"
+TIMEOUT = 600  # seconds that a script may take
 
 
 @cache
@@ -23,17 +26,26 @@ def script(name: str) -> str:
     return (SCRIPTS / f"{name}.sh").read_text()
 
 
-def run(host: Host, name: str, arguments: Sequence[str] = (), stdin: str = "", timeout: int = 600) -> str:
+def command(name: str, arguments: Sequence[str] = ()) -> StringCommand:
+    """The command that runs a script: its text is a constant, its arguments are quoted."""
+    return StringCommand("sh", "-c", *(QuoteString(word) for word in (script(name), name, *arguments)))
+
+
+def step(name: str, arguments: Sequence[str] = (), stdin: str = "") -> FunctionCommand:
+    """What an operation yields to run a script on its host."""
+    return FunctionCommand(lambda: run(ctx_host.get(), name, arguments, stdin), [], {})
+
+
+def run(host: Host, name: str, arguments: Sequence[str] = (), stdin: str = "", timeout: int = TIMEOUT) -> str:
     """Run a script of `lgtm/host/scripts` as root and return its standard output.
 
     Raises LgtmError with what it printed on standard error, Locked for exit code 4. One remote command; the
     timeout is in seconds.
     """
-    words = [QuoteString(word) for word in (script(name), name, *arguments)]
     options = cast(
         ConnectorArguments, {"_sudo": host.data.get("_sudo", False), "_timeout": timeout, "_stdin": stdin + "\n"}
     )
-    marked = StringCommand("sh", "-c", *words, "; echo exit=$?")
+    marked = StringCommand(command(name, arguments), "; echo exit=$?")
     try:
         _, output = host.run_shell_command(marked, **options)
     except TimeoutError:
@@ -46,6 +58,11 @@ def run(host: Host, name: str, arguments: Sequence[str] = (), stdin: str = "", t
     said = "\n".join(output.stderr_lines) or "\n".join(lines) or "no answer"
     kind = Locked if last == f"exit={int(Exit.LOCKED)}" else LgtmError
     raise kind(f"{host.name}: {said}")
+
+
+def encoded(texts: Iterable[str]) -> str:
+    """Texts for a script's standard input, a line each."""
+    return "".join(f"{base64.b64encode(text.encode()).decode()}\n" for text in texts)
 
 
 def put(host: Host, path: Path, name: str) -> str:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from pathlib import Path
 
 import click
 
-_given: dict[str, Any] = {}
+from lgtm.model.run import RUN, Options
 
 
 def remember() -> None:
-    """Keep the flags of this run; called by config.py, which runs where click's context is."""
+    """Keep the options of this run; called by config.py, which runs where click's context is."""
     context = click.get_current_context(silent=True)
-    _given.update(context.find_root().params if context else {})
+    given = context.find_root().params if context else {}
+    if given:
+        operations = given.get("operations") or ("",)
+        RUN.options = Options(
+            inventory=str(given.get("inventory") or ""),
+            script=Path(str(operations[0])).name,
+            dry=bool(given.get("dry")),
+            diff=bool(given.get("diff")),
+        )
 
 
-def require() -> None:
-    """Stop a run whose config.py pyinfra has not read: it reads the one of the directory where it is called."""
-    if not _given:
+def options() -> Options:
+    """The options of this run. Ends it when pyinfra has not read config.py: it reads that of its working directory."""
+    if RUN.options is None:
         sys.exit("call pyinfra in the directory that config.py and group_data are in: cd there, and run again")
-
-
-def flag(name: str) -> Any:
-    """A flag or argument of this run, such as `dry`; None when there is none."""
-    return _given.get(name)
+    return RUN.options

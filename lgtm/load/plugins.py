@@ -115,3 +115,9 @@ def _is_settings(value: object, module: ModuleType) -> bool:
     if not (isinstance(value, type) and issubclass(value, ServiceSettings)):
         return False
     return value.__module__ == module.__name__ or value.__module__.startswith(f"{module.__name__}.")
+
+
+def operation(module: str, name: str) -> Callable[..., Any]:
+    """An operation that a module in `tasks` provides, such as `repair` of `tasks/volumes.py`."""
+    found: Callable[..., Any] = getattr(_modules()[module], name)
+    return found

@@ -17,7 +17,7 @@ from lgtm.model.running import Running
 
 COLOURS = {"ok": "green", "unproved": "cyan", "warning": "yellow", "failed": "red"}
 MARKS = {"ok": "✓", "unproved": "○", "warning": "!", "failed": "✗"}
-VERBS = {"create": "green", "install": "green", "start": "green", "remove": "red", "by hand": "yellow"}
+ACTIONS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
 
 
 def plan(value: Plan, well: str = "") -> None:
@@ -25,10 +25,15 @@ def plan(value: Plan, well: str = "") -> None:
     if value.empty:
         nothing(value.host, well or f"{value.generation.id} is in force")
         return
-    _say(f"[{click.style(value.host, bold=True)}] {len(value.lines())} changes")
-    for line in value.lines():
-        colour = next((colour for word, colour in VERBS.items() if word in line), None)
-        _say(f"    {click.style(line, fg=colour)}")
+    _say(f"[{click.style(value.host, bold=True)}] {counted(len(value.changes), 'change')}")
+    for change in value.changes:
+        mark, colour = ACTIONS[change.action]
+        _say(f"  {click.style(f'{mark} {change}', fg=colour)}")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 change`, `2 changes`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def notes(host: str, sentences: Iterable[str]) -> None:

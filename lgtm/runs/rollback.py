@@ -1,4 +1,4 @@
-"""Going back: what `rollback.py` does for each host. It reads no service's settings: they may be what is broken."""
+"""Take a host back. No settings of a service are read: they may be what is broken."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import time
 
 from pyinfra.api.host import Host
 
-from lgtm.host import operations, switching
-from lgtm.host.switching import Switch
+from lgtm.host import facts
 from lgtm.load import plugins
-from lgtm.load.commandline import flag
+from lgtm.load.commandline import options
 from lgtm.load.inventory import run_settings, site_settings
 from lgtm.model import barriers
 from lgtm.model.errors import Exit, Refusal, combined
 from lgtm.model.history import History, Kept
-from lgtm.report import outcome, terminal
-from lgtm.runs import unlock, who
+from lgtm.model.run import RUN, Switch
+from lgtm.report import terminal
+from lgtm.runs.start import unlock, who
 
 
 def rollback(host: Host) -> None:
     """Take one host back to the last good generation, or to the one that is named; or show what there is."""
     run, settings = run_settings(host), site_settings(host)
     unlock(host, run)
-    history = operations.history(host)
+    history = facts.generations(host)
     if run.list:
         terminal.generations(host.name, history)
         return
@@ -35,17 +35,16 @@ def rollback(host: Host) -> None:
         return
     _refuse(host, history, target, run.accepted_oneway)
     terminal.step(host.name, history, target)
-    if flag("dry"):
-        outcome.record(Exit.PENDING)
+    if options().dry:
+        RUN.ends_with(Exit.PENDING)
         return
-    switch = Switch(target.id, min(settings.activation_max, 10 + target.patience), 0, "rollback")
-    switching.announce(switch)
-    switching.lock(who=who(run), name="Lock")
-    switching.activate(switch=switch, who=who(run), name="Activate")
-    switching.commit(activated=True, keep=settings.generations_kept, name="Commit")
     now = history.kept.get(history.current or "")
-    if aside := barriers.set_aside(now.versions if now else {}, target.versions, plugins.barriers()):
-        operations.call(function=lambda host: terminal.notes(host.name, aside), name="Set aside")
+    plugins.operation("rollback", "take_back")(
+        switch=Switch(target.id, min(settings.activation_max, 10 + target.patience), 0, "rollback"),
+        who=who(run),
+        keep=settings.generations_kept,
+        notes=barriers.set_aside(now.versions if now else {}, target.versions, plugins.barriers()),
+    )
 
 
 def _refuse(host: Host, history: History, target: Kept, accepted_oneway: frozenset[str]) -> None:

@@ -1,4 +1,4 @@
-"""Exit codes: a run's own one for each outcome, 130 for an interrupted run."""
+"""Exit codes: one for each way in which a run can end, 130 for an interrupted run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from typing import Any
 import click
 
 from lgtm.model.errors import Exit
-from lgtm.report import outcome
+from lgtm.model.run import RUN
 from lgtm.shields.patch import around, cli, cli_errors, context
-
-accounted: set[str] = set()  # failed hosts whose exit code is in the outcome already
 
 
 def _verdict() -> Exit:
-    """The run's recorded outcome; a failed host that nothing recorded accounts for counts as FAILED."""
+    """The run's exit code; a failed host that is not accounted for counts as FAILED."""
     state = context.ctx_state.get()
-    if state and state.initialised and {host.name for host in state.failed_hosts} - accounted:
-        outcome.record(Exit.FAILED)
-    return outcome.current()
+    if state and state.initialised and {host.name for host in state.failed_hosts} - RUN.accounted:
+        RUN.ends_with(Exit.FAILED)
+    return RUN.exit_code
 
 
 def exit_codes() -> None:
@@ -44,7 +42,7 @@ def interrupts_exit_130() -> None:
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
         click.echo("Interrupted: what runs on a host goes on there.", err=True)
-        outcome.record(Exit.INTERRUPTED)
+        RUN.ends_with(Exit.INTERRUPTED)
         sys.exit(Exit.INTERRUPTED)
 
     signal.signal(signal.SIGINT, interrupt)
@@ -55,6 +53,6 @@ def interrupts_do_not_wait() -> None:
 
     @around(cli, "disconnect_all")
     def _(original: Any, state: Any) -> None:
-        if outcome.current() is Exit.INTERRUPTED:
+        if RUN.exit_code is Exit.INTERRUPTED:
             state.pool.kill(timeout=5)
         original(state)

@@ -16,14 +16,11 @@ from pyinfra.api.util import PYINFRA_INSTALL_DIR
 from pyinfra.connectors.util import CommandOutput
 
 from lgtm.model.errors import Exit, LgtmError
-from lgtm.report import outcome
-from lgtm.shields.exits import accounted
+from lgtm.model.run import RUN
 from lgtm.shields.patch import around
 from lgtm.shields.sentences import say
 
 SHIELDS_DIR = f"{Path(__file__).parent}/"
-
-_said: dict[str, Exit] = {}  # host -> exit code of the sentence its running operation failed with
 
 
 def operations_know_their_file() -> None:
@@ -65,10 +62,10 @@ def operations_fail_alone() -> None:
         operation.command_generator = partial(_failing_alone, operation.command_generator)
         succeeded: bool = original(state, host, op_hash)
         if not host.nested_executing_op_hash:  # a nested one's parent decides whether it counts
-            code = _said.pop(host.name, Exit.FAILED)
+            code = RUN.failures.pop(host.name, Exit.FAILED)
             if not succeeded:
-                outcome.record(code)
-                accounted.add(host.name)
+                RUN.ends_with(code)
+                RUN.accounted.add(host.name)
         return succeeded
 
     def execute(failure: Any, original: Any, self: Any, state: Any, host: Any, arguments: Any) -> Any:
@@ -108,7 +105,7 @@ def _report(host: Any, error: Exception) -> None:
         say("".join(traceback.format_exception(error)), host)
         return
     say(error, host)
-    _said[host.name] = error.exit_code
+    RUN.failures[host.name] = error.exit_code
 
 
 def failed_facts_fail_the_operation() -> None:

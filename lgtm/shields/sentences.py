@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from lgtm.model.errors import LgtmError
-from lgtm.report import outcome, record
+from lgtm.model.run import RUN
 from lgtm.shields.patch import around, cli_errors, context
 
 
 def say(sentence: object, host: Any = None) -> None:
     """Print a sentence in red on stderr, each line behind its host."""
-    record.RUN.sentences.append(str(sentence))
+    RUN.record.sentences.append(str(sentence))
     prefix = host.print_prefix if host is not None else ""  # pyinfra's `host` has no truth value
     for line in str(sentence).splitlines():
         said = line.removeprefix(f"{host.name}: ") if host is not None else line
@@ -30,8 +30,8 @@ def errors_are_sentences() -> None:
             error = error.exception  # type: ignore[attr-defined]  # a file that includes a file is wrapped twice
         if isinstance(error, LgtmError):
             self.sentence, self.host = error, context.ctx_host.get()
-            outcome.record(error.exit_code)
-            self.exit_code = outcome.current()
+            RUN.ends_with(error.exit_code)
+            self.exit_code = RUN.exit_code
 
     def show(original: Any, self: Any, file: Any = None) -> None:
         if hasattr(self, "sentence"):

@@ -21,8 +21,9 @@ import click
 
 from lgtm.load import plugins
 from lgtm.model.errors import Exit
+from lgtm.model.record import Record
+from lgtm.report import record as files
 from lgtm.report.html import MEANING
-from lgtm.report.record import Record
 
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 
@@ -156,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rollout.whole()
     except Stopped as stopped:
         code = stopped.code
-    rollout.record.write(code, options.json, options.html)
+    files.write(rollout.record, code, options.json, options.html)
     for step in rollout.record.steps:
         mark = click.style("✓", fg="green") if step["well"] else click.style("✗", fg="red")
         named = f" ({', '.join(step['hosts'])})" if step["hosts"] else ""

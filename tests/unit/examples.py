@@ -9,10 +9,13 @@ from typing import Any
 from lgtm.model import generation
 from lgtm.model.artifact import Resolved
 from lgtm.model.component import Artifact, Component, ConfigFile, Port, SecretFile, Unit, Volume, unit_name
+from lgtm.model.declaration import Declaration
 from lgtm.model.generation import Generation, sha256
 from lgtm.model.hoststate import HostState, Process, SecretState, digest
-from lgtm.model.plan import UNITS
+from lgtm.model.planning import UNITS
 from lgtm.model.secrets import Secret
+from lgtm.model.site import Site
+from lgtm.model.view import View
 
 NONCE = "n0nce"
 SUPPORT = {"/usr/local/lib/lgtm/activate.sh": "#!/bin/sh\n", f"{UNITS}/lgtm.target": "[Unit]\n"}
@@ -97,3 +100,8 @@ def links(services: Iterable[str]) -> dict[str, str]:
         found[f"{UNITS}/{name}"] = f"/opt/lgtm/current/units/{name}"
         found[f"{UNITS}/lgtm.target.wants/{name}"] = f"../{name}"
     return found
+
+
+def view(site: Site, wanted: Generation, found: HostState, now: int, removable: Iterable[str] = ()) -> View:
+    """A host beside its declaration."""
+    return View(Declaration(site, wanted), found, now, set(removable))

@@ -15,6 +15,7 @@ from lgtm.load import declaration
 from lgtm.model.checks import Answer, Bad, Result, ready
 from lgtm.model.component import Artifact
 from lgtm.model.errors import Refusal
+from lgtm.model.run import RUN
 from lgtm.model.running import Running
 from lgtm.model.settings import SiteSettings
 
@@ -34,6 +35,7 @@ class Store:
 
 def use(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(declaration, "store", lambda root, settings: store)
+    monkeypatch.setattr(RUN, "declarations", {})
     return store
 
 
@@ -41,30 +43,38 @@ def test_a_host_gets_the_services_it_carries_and_no_others(monkeypatch: pytest.M
     use(Store(), monkeypatch)
     site = make_site(SPLIT)
     for node in site.nodes:
-        assert set(declaration.generation_of(site.at(node)).services) == set(node.services)
+        assert set(declaration.declare(site.at(node)).generation.services) == set(node.services)
 
 
 def test_the_same_declaration_is_the_same_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Store(), monkeypatch)
-    one, two = (declaration.generation_of(make_site({"one": order})) for order in (ALL, ALL[::-1]))
+    one, two = (declaration.declare(make_site({"one": order})).generation for order in (ALL, ALL[::-1]))
     assert one.id == two.id
+
+
+def test_a_host_is_declared_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = use(Store(), monkeypatch)
+    site = make_site(SPLIT)
+    declared = [declaration.declared(site.at(node)) for _ in range(3) for node in site.nodes]
+    assert len({id(one) for one in declared}) == len(site.nodes)
+    assert len(store.asked) == sum(len(node.services) for node in site.nodes)
 
 
 def test_prometheus_starts_after_what_it_writes_to(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Store(), monkeypatch)
-    order = declaration.generation_of(make_site()).services
+    order = declaration.declare(make_site()).generation.services
     assert order.index("prometheus") > max(order.index("mimir"), order.index("alertmanager"))
 
 
 def test_artifacts_are_asked_for_in_the_version_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     store = use(Store(), monkeypatch)
-    declaration.generation_of(make_site({"one": ("mimir",)}, mimir_version="2.17.0"))
+    declaration.declare(make_site({"one": ("mimir",)}, mimir_version="2.17.0"))
     assert store.asked == [("mimir", "2.17.0", "amd64")]
 
 
 def test_configuration_follows_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Store("9.9.9"), monkeypatch)
-    found = declaration.generation_of(make_site({"one": ("mimir",)}))
+    found = declaration.declare(make_site({"one": ("mimir",)})).generation
     assert found.component("mimir").artifact.version == "9.9.9" == found.artifacts["mimir"].version
 
 
@@ -77,7 +87,7 @@ def test_an_answer_of_a_stand_in_is_marked_wherever_it_runs(monkeypatch: pytest.
     site = make_site(SPLIT)
     urls = ("http://192.0.2.12:9009/ready", "http://127.0.0.1:9090/-/ready", "http://192.0.2.99/")
     results = [Result("front", "any", ready("any", url), True, "200") for url in urls]
-    assert [one.stand_in for one in declaration.marked(site, results)] == [True, False, False]
+    assert [one.stand_in for one in declaration.marked(site, results, {})] == [True, False, False]
 
 
 def test_what_answers_is_judged_and_not_what_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,18 +95,18 @@ def test_what_answers_is_judged_and_not_what_is_declared(monkeypatch: pytest.Mon
     use(Store(), monkeypatch)
     site = make_site(SPLIT)
     back = next(node for node in site.nodes if "mimir" in node.services)
-    declared = declaration.generation_of(site.at(back)).artifacts["mimir"]
+    declared = declaration.declare(site.at(back)).generation.artifacts["mimir"]
     results = [Result("front", "any", ready("any", "http://192.0.2.12:9009/ready"), True, "200")]
     runs = {"mimir": Running("mimir-2.11.0+standin-0123456789ab", declared)}
     assert [one.stand_in for one in declaration.marked(site, results, {back.name: runs})] == [True]
     assert [one.stand_in for one in declaration.marked(site, results, {back.name: {}})] == [False]
-    assert [one.stand_in for one in declaration.marked(site, results)] == [False]
+    assert [one.stand_in for one in declaration.marked(site, results, {})] == [False]
 
 
 def test_checks_follow_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Store("3.0.3"), monkeypatch)
     site = make_site({"one": ("tempo",)})
-    [config] = [check for _, check in declaration.checks_of(site) if check.id == "tempo.config"]
+    [config] = [check for _, check in declaration.declare(site).checks if check.id == "tempo.config"]
     newer = make_site({"one": ("tempo",)}, tempo_version="3.0.3")
     assert config.judge(Answer(200, sites.file(sites.component(newer, "tempo"), "tempo.yml")))
     with pytest.raises(Bad, match="is in force, not"):
@@ -106,12 +116,12 @@ def test_checks_follow_the_version_that_will_run(monkeypatch: pytest.MonkeyPatch
 def test_two_real_services_on_one_port_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Store(), monkeypatch)
     with pytest.raises(Refusal, match=r"^one: .*_http_port and .*_http_port are both 9090; give one"):
-        declaration.generation_of(make_site(alertmanager_http_port=9090))
+        declaration.declare(make_site(alertmanager_http_port=9090))
 
 
 def test_every_service_has_checks_with_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Store(), monkeypatch)
-    found = declaration.checks_of(make_site())
+    found = declaration.declare(make_site()).checks
     assert {service for service, _ in found} == set(ALL)
     ids = [check.id for _, check in found]
     assert len(set(ids)) == len(ids) and {f"{service}.ready" for service in ALL} <= set(ids)

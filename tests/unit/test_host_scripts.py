@@ -25,7 +25,7 @@ from private import LGTM, WANTED, Private, arguments, deliver, stage
 from lgtm.model.artifact import Resolved
 from lgtm.model.generation import Generation
 from lgtm.model.hoststate import parse
-from lgtm.model.plan import make
+from lgtm.model.planning import make
 
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # or the .venv's
 SCRIPTS = sorted((LGTM / "host" / "scripts").glob("*.sh"))

@@ -14,7 +14,8 @@ from lgtm.checklist.preflight import foreign_listeners
 from lgtm.model.component import Component, ConfigFile, Port, SecretFile, Unit, Validator, Volume
 from lgtm.model.generation import Generation, sha256
 from lgtm.model.hoststate import HostState, Process, SecretState, Wrong, digest
-from lgtm.model.plan import UNITS, Plan, make
+from lgtm.model.plan import Plan
+from lgtm.model.planning import UNITS, make
 from lgtm.model.secrets import Secret
 
 SERVICES = ("alpha", "beta", "gamma", "delta")
@@ -38,24 +39,26 @@ def apply(todo: Plan, found: HostState) -> HostState:
 
 
 def _prepare(todo: Plan, found: HostState) -> HostState:
-    volumes = {v.path: (f"{user}:{user}", v.mode.lstrip("0"), "directory") for user, v, _ in todo.volumes}
+    volumes = {v.path: (f"{user}:{user}", v.mode.lstrip("0"), "directory") for user, v in todo.volumes}
     return replace(
         found,
-        users=found.users | set(todo.users),
+        users=found.users | set(todo.subjects("user")),
         volumes={**found.volumes, **volumes},
         wrong={path: state for path, state in found.wrong.items() if path not in volumes},
-        closed={path: mode for path, mode in found.closed.items() if path not in dict(todo.closed)},
-        support={**found.support, **{path: sha256(SUPPORT[path]) for path, _ in todo.support}},
-        links={**found.links, **(links(()) if todo.links else {})},
+        closed={path: mode for path, mode in found.closed.items() if path not in todo.subjects("directory")},
+        support={**found.support, **{path: sha256(SUPPORT[path]) for path in todo.subjects("support")}},
+        links={**found.links, **(links(()) if todo.of("link") else {})},
         artifacts=found.artifacts | {artifact.directory for artifact in todo.artifacts},
     )
 
 
 def _write_secrets(todo: Plan, found: HostState) -> HostState:
     values = {f"{c.service}/{s.name}": s.value for c in todo.generation.components for s in c.secrets}
-    have = {name: state for name, state in found.secrets.items() if name not in todo.stale_secrets}
-    for name, why in todo.secrets:
-        fresh = why.startswith("mode") and have[name].fresh
+    have = {name: state for name, state in found.secrets.items() if name not in todo.subjects("secret", "remove")}
+    for change in todo.of("secret"):
+        if change.action == "remove":
+            continue
+        name, fresh = change.subject, change.why.startswith("mode") and have[change.subject].fresh
         have[name] = SecretState("600:root", digest(NONCE, values[name]), fresh)
     return replace(found, secrets=have)
 
@@ -71,17 +74,17 @@ def _activate(todo: Plan, found: HostState) -> HostState:
     """`activate.sh`: move `current`, make the links those of `current`, and no others."""
     if not todo.activates:
         return found
-    if todo.switch:
-        assert todo.switch == (found.current, todo.generation.id)
-        found = replace(found, current=todo.switch[1])
+    if todo.of("switch"):
+        assert todo.current == found.current
+        found = replace(found, current=todo.generation.id)
     assert found.current in found.sums, "current points at nothing"
-    ours = {path: target for path, target in found.links.items() if path.rsplit("/", 1)[1] not in todo.stops}
+    ours = {path: target for path, target in found.links.items() if path.rsplit("/", 1)[1] not in todo.subjects("stop")}
     return replace(found, links={**ours, **links(todo.generation.services)})
 
 
 def _settle(todo: Plan, found: HostState) -> HostState:
     wanted = todo.generation
-    restarted, reloaded = dict(todo.restarts), dict(todo.reloads)
+    restarted, reloaded = todo.subjects("restart"), todo.subjects("reload")
     return replace(
         found,
         processes={**found.processes, **{service: running(wanted, service) for service in restarted}},
@@ -228,7 +231,7 @@ def _asked(part: str, wanted: Generation, state: HostState) -> Any:
 @given(st.data())
 def test_services_start_after_those_they_need(data: st.DataObject) -> None:
     wanted = data.draw(generations())
-    order = [service for service, _ in plan(wanted, data.draw(hosts(wanted))).restarts]
+    order = plan(wanted, data.draw(hosts(wanted))).subjects("restart")
     for one in wanted.components:
         for other in one.after:
             if {one.service, other} <= set(order):
@@ -383,7 +386,7 @@ def test_each_drift_is_mended_by_its_plan(drift: str) -> None:
 
 
 def test_a_bare_host_needs_everything_in_the_order_of_the_steps() -> None:
-    kinds = [line.split()[0] for line in plan(WANTED, HostState()).lines()]
+    kinds = [change.kind for change in plan(WANTED, HostState()).changes]
     order = ["user", "volume", "artifact", "secret", "support", "file", "switch", "link", "restart"]
     assert list(dict.fromkeys(kinds)) == order
 
@@ -391,7 +394,7 @@ def test_a_bare_host_needs_everything_in_the_order_of_the_steps() -> None:
 def test_a_switch_always_stages_even_where_every_file_was_edited_into_the_wanted_one() -> None:
     found = replace(HERE, current=OTHER, sums={OTHER: sums(WANTED)})
     todo = plan(WANTED, found)
-    assert todo.files == () and todo.stages
+    assert todo.of("file") == () and todo.stages
 
 
 # --- what a change costs
@@ -420,19 +423,19 @@ def test_a_change_touches_only_its_own_service_and_no_more_than_it_must(
     after: Generation, restarts: list[str], reloads: list[str]
 ) -> None:
     todo = plan(after, converged(BEFORE))
-    assert [service for service, _ in todo.restarts] == restarts
-    assert [service for service, _ in todo.reloads] == reloads
+    assert todo.subjects("restart") == restarts
+    assert todo.subjects("reload") == reloads
 
 
 def test_a_service_that_restarts_is_not_reloaded_too() -> None:
     todo = plan(WANTED, replace(process("failed"), loaded={}))
-    assert [service for service, _ in todo.restarts] == ["alpha"] and todo.reloads == ()
+    assert todo.subjects("restart") == ["alpha"] and todo.of("reload") == ()
 
 
 def test_a_rotated_secret_switches_no_generation_and_shows_nothing_of_itself() -> None:
     after = build(full(secrets=(SecretFile("token", Secret("hunter2-new")),)))
     todo = plan(after, HERE)
-    assert todo.switch is None and todo.files == ()
+    assert todo.of("switch", "file") == ()
     for shown in (*todo.lines(), repr(todo), str(todo), repr(todo.generation.files)):
         assert "hunter2-new" not in shown and "s3cret-of-alpha" not in shown
 
@@ -463,15 +466,15 @@ def test_a_plan_that_is_made_anew_says_what_else_is_to_be_done(parts: dict[str, 
     wrong = {"/data/alpha": Wrong(1, "0:0", "600", "a")}
     found = replace(converged(wanted), current="g1", wrong=wrong, artifacts=frozenset())
     one, anew = plan(wanted, found), plan(wanted, replace(found, **parts))
-    assert one.changes(anew) == [change.format(id=wanted.id) for change in changes]
+    assert one.differences(anew) == [change.format(id=wanted.id) for change in changes]
 
 
 def test_a_restart_that_nobody_planned_is_no_part_of_a_plan_that_restarts_nothing() -> None:
     wanted = build(full())
     found = replace(converged(wanted), users=frozenset())
     ended = replace(found, processes={"alpha": Process("failed", "")})
-    assert plan(wanted, found).changes(plan(wanted, ended)) == ["to do as well: restart alpha: is failed"]
-    assert plan(wanted, ended).changes(plan(wanted, found)) == []
+    assert plan(wanted, found).differences(plan(wanted, ended)) == ["to do as well: restart alpha: is failed"]
+    assert plan(wanted, ended).differences(plan(wanted, found)) == []
 
 
 def test_the_plan_carries_the_fingerprint_it_was_made_from() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import build, converged, full
+from examples import build, converged, full, view
 
-from lgtm.checklist.preflight import View, findings
+from lgtm.checklist.preflight import findings
 from lgtm.model.component import Volume
 from lgtm.model.hoststate import HostState, Room
-from lgtm.model.plan import UNITS
+from lgtm.model.planning import UNITS
 from lgtm.model.settings import SiteSettings
 from lgtm.model.site import Node, Site
 
@@ -25,7 +25,7 @@ NGINX = ("127.0.0.1:9001", 'users:(("nginx",pid=7,fd=5))')
 
 
 def found(**parts: Any) -> list[str]:
-    return findings(View(SITE, WANTED, replace(HERE, **parts), NOW))
+    return findings(view(SITE, WANTED, replace(HERE, **parts), NOW))
 
 
 def test_a_good_host_has_no_findings() -> None:
@@ -33,7 +33,7 @@ def test_a_good_host_has_no_findings() -> None:
 
 
 def test_a_bare_host_has_no_findings_either() -> None:
-    assert findings(View(SITE, WANTED, HostState(now=NOW), NOW)) == []
+    assert findings(view(SITE, WANTED, HostState(now=NOW), NOW)) == []
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_every_reason_is_told_at_once() -> None:
 
 def test_a_service_that_may_go_is_no_finding() -> None:
     leaving = replace(HERE, links={**HERE.links, f"{UNITS}/lgtm-gone.service": "x"})
-    assert findings(View(SITE, WANTED, leaving, NOW, {"gone"})) == []
+    assert findings(view(SITE, WANTED, leaving, NOW, {"gone"})) == []
 
 
 def test_data_is_not_written_below_a_mount_point_without_its_mount() -> None:
     wanted = build(full(volumes=(Volume("/data/alpha", mount="/data"),)))
-    [sentence] = findings(View(SITE, wanted, replace(HERE, unmounted=frozenset({"/data"})), NOW))
+    [sentence] = findings(view(SITE, wanted, replace(HERE, unmounted=frozenset({"/data"})), NOW))
     assert sentence.startswith("web1: /data should be a mount point (setting mounts), but nothing is mounted there")
-    assert findings(View(SITE, WANTED, replace(HERE, unmounted=frozenset({"/data"})), NOW)) == []
+    assert findings(view(SITE, WANTED, replace(HERE, unmounted=frozenset({"/data"})), NOW)) == []

@@ -11,8 +11,9 @@ from examples import build, full
 
 from lgtm.model.checks import Answer, Check, Plot, Result
 from lgtm.model.errors import Usage
+from lgtm.model.record import Record
 from lgtm.report.html import points, scaled
-from lgtm.report.record import Record, leave
+from lgtm.report.record import leave, write
 
 
 def result(verdict: str, found: str = "it said") -> Result:
@@ -38,7 +39,7 @@ def record() -> Record:
 
 
 def test_the_json_says_everything(record: Record, tmp_path: Path) -> None:
-    record.write(1, str(tmp_path / "a.json"), "")
+    write(record, 1, str(tmp_path / "a.json"), "")
     found = json.loads((tmp_path / "a.json").read_text())
     [host] = found["hosts"]
     assert (found["exit"], found["release"], host["name"], host["versions"]) == (1, "r1", "web1", {"alpha": "1.0"})
@@ -47,7 +48,7 @@ def test_the_json_says_everything(record: Record, tmp_path: Path) -> None:
 
 
 def test_the_page_needs_no_network_and_shows_what_failed_first(record: Record, tmp_path: Path) -> None:
-    record.write(1, "", str(tmp_path / "a.html"))
+    write(record, 1, "", str(tmp_path / "a.html"))
     page = (tmp_path / "a.html").read_text()
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     order = [page.index(f"alpha.{verdict}") for verdict in ("failed", "warning", "unproved", "ok")]
@@ -57,7 +58,7 @@ def test_the_page_needs_no_network_and_shows_what_failed_first(record: Record, t
 
 
 def test_a_run_without_anything_is_a_page_too(tmp_path: Path) -> None:
-    Record().write(64, "", str(tmp_path / "a.html"))
+    write(Record(), 64, "", str(tmp_path / "a.html"))
     assert "wrong usage" in (tmp_path / "a.html").read_text()
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import NONCE, SUPPORT, build, converged, full
+from examples import NONCE, SUPPORT, build, converged, full, view
 
-from lgtm.checklist.preflight import CHECKS, View
+from lgtm.checklist.preflight import CHECKS
 from lgtm.checklist.preflight import results as preflight_results
 from lgtm.checklist.service_checks import absent, results, stopped
-from lgtm.model import plan as planning
+from lgtm.model import planning
 from lgtm.model.checks import Result
 from lgtm.model.component import Unit, Volume
 from lgtm.model.hoststate import HostState, Process, Room, SecretState, Use, Wrong
@@ -41,7 +41,7 @@ HERE = replace(
 def verified(**parts: Any) -> dict[str, Result]:
     found: HostState = replace(HERE, **parts)
     plan = planning.make("web1", WANTED, found, NONCE, SUPPORT)
-    return {one.check.id: one for one in results(View(SITE, WANTED, found, NOW), plan)}
+    return {one.check.id: one for one in results(view(SITE, WANTED, found, NOW), plan)}
 
 
 def test_a_healthy_host_is_well_in_every_item() -> None:
@@ -55,7 +55,7 @@ def test_a_healthy_host_is_well_in_every_item() -> None:
 
 def test_a_host_on_which_nothing_is_deployed_is_a_sentence() -> None:
     def said(**parts: Any) -> str:
-        return absent(View(SITE, WANTED, replace(HERE, **parts), NOW), "inventories/prod.py")
+        return absent(view(SITE, WANTED, replace(HERE, **parts), NOW), "inventories/prod.py")
 
     assert said() == ""
     assert said(current=None).startswith(
@@ -68,7 +68,7 @@ def test_a_host_on_which_nothing_is_deployed_is_a_sentence() -> None:
 def test_a_host_on_which_all_is_stopped_is_a_sentence_and_one_service_that_runs_is_enough() -> None:
     def said(*states: str) -> str:
         units = {f"s{number}": Process(state, "") for number, state in enumerate(states)}
-        return stopped(View(SITE, WANTED, replace(HERE, processes=units), NOW))
+        return stopped(view(SITE, WANTED, replace(HERE, processes=units), NOW))
 
     assert said("inactive", "active") == ""
     assert said("inactive", "activating") == ""  # it crashes again and again: that is for its own checks to say
@@ -125,7 +125,7 @@ def test_a_socket_in_the_words_of_ipv6_is_the_same_socket() -> None:
 
 
 def ahead(**parts: Any) -> dict[str, Result]:
-    return {one.check.id: one for one in preflight_results(View(SITE, WANTED, replace(HERE, **parts), NOW))}
+    return {one.check.id: one for one in preflight_results(view(SITE, WANTED, replace(HERE, **parts), NOW))}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ import paramiko
 import pytest
 
 from lgtm.model.errors import Exit
-from lgtm.report import outcome
+from lgtm.model.run import SEVERITY
+from lgtm.model.run import Run as RunState
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = "from pyinfra_cli.main import main; main()"
@@ -236,21 +237,20 @@ def test_data_without_a_value_is_a_usage_error(run: Run) -> None:
 )  # fmt: skip
 def test_the_exit_code_is_the_worst_outcome(run: Run, recorded: list[Exit], failing: bool, code: int) -> None:
     deploy = (
-        "from lgtm.report import outcome\nfrom lgtm.model.errors import Exit\nfrom pyinfra.operations import server\n"
+        "from lgtm.model.run import RUN\nfrom lgtm.model.errors import Exit\nfrom pyinfra.operations import server\n"
     )
-    deploy += "".join(f"outcome.record(Exit.{each.name})\n" for each in recorded)
+    deploy += "".join(f"RUN.ends_with(Exit.{each.name})\n" for each in recorded)
     deploy += "server.shell(name='do', commands=['broken'], _if=lambda: host.name.endswith('eta'))\n" * failing
     assert run("inv.py", "deploy.py", "-y", deploy=HOST + deploy).returncode == code
 
 
 def test_severity() -> None:
-    outcome.reset()
+    state = RunState()
+    assert state.exit_code is Exit.OK
     for code in (Exit.OK, Exit.PENDING, Exit.REFUSED, Exit.LOCKED, Exit.FAILED, Exit.USAGE, Exit.INTERRUPTED):
-        outcome.record(code)
-        outcome.record(Exit.PENDING)
-        assert outcome.current() == max(code, Exit.PENDING, key=outcome.SEVERITY.index)
-    outcome.reset()
-    assert outcome.current() is Exit.OK
+        state.ends_with(code)
+        state.ends_with(Exit.PENDING)
+        assert state.exit_code == max(code, Exit.PENDING, key=SEVERITY.index)
 
 
 @pytest.mark.parametrize(

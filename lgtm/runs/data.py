@@ -1,0 +1,78 @@
+"""Data that has no other source of truth: copied, put back, or destroyed for ever. What three runs do for each host."""
+
+from __future__ import annotations
+
+import click
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.host import Host
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
+
+from lgtm.host import remote, switching
+from lgtm.host.operations import Step
+from lgtm.load.commandline import options
+from lgtm.load.inventory import RunSettings, run_settings
+from lgtm.model.errors import Exit, Refusal
+from lgtm.model.run import RUN
+from lgtm.runs.start import unlock, who
+
+COPIES = 7  # of each service that are kept
+
+
+def backup(host: Host) -> None:
+    """Copy what services of one host keep that nobody else has, to /data/backup there."""
+    run = run_settings(host)
+    _enqueue(host, run, "Backup", "backup", [str(COPIES), *([run.service] if run.service else [])])
+
+
+def restore(host: Host) -> None:
+    """Put a copy of the data of one service back in force."""
+    run = run_settings(host)
+    if not run.service:
+        raise Refusal(f"{host.name}: say --data service=<name>, and --data copy_name=<name> unless it is the newest")
+    _enqueue(host, run, f"Restore {run.service}", "restore", [run.service, run.copy_name])
+
+
+def destroy(host: Host) -> None:
+    """Destroy the data of a service that has left one host; asked for by the service's name and the host's."""
+    run = run_settings(host)
+    if not run.service or run.confirm != host.name:
+        raise Refusal(
+            f"{host.name}: this destroys /data/<service> for ever; if that is what you want, say "
+            f"--limit {host.name} --data service=<name> --data confirm={host.name}"
+        )
+    _enqueue(host, run, f"Destroy {run.service}", "destroy", [run.service])
+
+
+@operation()
+def under_lock(script: str, arguments: list[str]) -> Step:
+    """
+    Run a script that gives the lock of the host back itself, and show what it prints.
+
+    + script: name of a file in ``lgtm/host/scripts``, without ``.sh``
+    + arguments: what it is told
+
+    **Example:**
+
+    .. code:: python
+
+        under_lock(name="Backup", script="backup", arguments=["anna@laptop", "7"])
+    """
+    yield FunctionCommand(_under_lock, [script, arguments], {})
+
+
+def _under_lock(script: str, arguments: list[str]) -> None:
+    host = ctx_host.get()
+    switching.release(host)
+    for line in remote.run(host, script, arguments).splitlines():
+        click.echo(f"    [{host.name}] {line}", err=True)
+
+
+def _enqueue(host: Host, run: RunSettings, title: str, script: str, arguments: list[str]) -> None:
+    unlock(host, run)
+    if options().dry:
+        click.echo(f"[{host.name}] {title}: would be done", err=True)
+        RUN.ends_with(Exit.PENDING)
+        return
+    switching.lock(who=who(run), name="Lock")
+    under_lock(script=script, arguments=[who(run), *arguments], name=title)

@@ -1,0 +1,44 @@
+"""What every run begins with: the site, what was said of the run, its record."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+
+import click
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_state
+
+from lgtm.host import remote
+from lgtm.load import release
+from lgtm.load.commandline import options
+from lgtm.load.inventory import RunSettings, run_settings, site
+from lgtm.model.run import RUN
+from lgtm.model.settings import seconds
+from lgtm.model.site import Site
+from lgtm.report import record
+
+
+def begin(host: Host) -> tuple[Site, RunSettings]:
+    """The site, seen from a host, and what was said of this run; it leaves a record where that is asked for."""
+    run, here = run_settings(host), site(ctx_state.get().inventory, host)
+    settings = here.here.settings
+    RUN.record.script, RUN.record.inventory = options().script, options().inventory
+    RUN.record.environment, RUN.record.release = here.environment, release.identity(here.root)
+    RUN.record.settings = {"batch": settings.rollout_batch, "undo": settings.rollout_undo,
+                           "soak": seconds(settings.promote_soak), "from": settings.promote_from}  # fmt: skip
+    for one in ctx_state.get().inventory.get_active_hosts():
+        RUN.record.host(one.name)  # all of them, and in the order of the inventory
+    record.leave(run.json_, run.html)
+    return here, run
+
+
+def unlock(host: Host, run: RunSettings) -> None:
+    """Break a lock that nobody holds any more, if that is asked for."""
+    if run.unlock and not options().dry and (answer := remote.run(host, "break", [who(run)])):
+        click.echo(f"[{host.name}] {answer}", err=True)
+
+
+def who(run: RunSettings) -> str:
+    """`anna@laptop` and the message, as one word per part, since it ends up in a line of the lock."""
+    return " ".join([f"{getpass.getuser()}@{socket.gethostname()}", *run.message.split()])
