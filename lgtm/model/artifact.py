@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-STANDIN = "+standin"  # in the version of each, and so in its directory: a host shows by itself that it runs one
+STANDIN = "stand-in"  # the source of what is not the real program
+MARK = "+standin"  # in the version of each, and so in its directory: a host says by itself that it runs one
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,6 @@ class Resolved:
     sha256: str
     source: str
     pinned: bool  # by artifacts.lock
-    stand_in: bool
     layout: str  # of what a host gets: tar (one top directory) | flat (tar without one) | binary
     path: Path | None
     url: str | None
@@ -31,8 +31,9 @@ class Resolved:
     @property
     def label(self) -> str:
         """Give its provenance, as plans and reports show it: `pinned`, `unpinned: <source>` or `stand-in`."""
-        unpinned = "stand-in" if self.stand_in else f"unpinned: {self.source}"
-        return "pinned" if self.pinned else unpinned
+        if self.source == STANDIN:
+            return STANDIN
+        return "pinned" if self.pinned else f"unpinned: {self.source}"
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} for {self.arch}"

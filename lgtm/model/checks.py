@@ -50,7 +50,7 @@ class Write:
     content: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """A question with one good answer.
 
@@ -137,15 +137,21 @@ def judge(host: str, service: str, check: Check, *answers: Answer) -> Result:
 def ready(service: str, url: str, patience: int = 60) -> Check:
     """Give the readiness check of a service: its endpoint answers HTTP 200. `patience` in seconds."""
     return Check(
-        f"{service}.ready", f"{service} is ready", url, _answers_200,
-        f"journalctl -u lgtm-{service} -n 50", patience=patience,
+        id=f"{service}.ready", title=f"{service} is ready", url=url, judge=_answers_200,
+        remedy=f"journalctl -u lgtm-{service} -n 50", patience=patience,
     )  # fmt: skip
 
 
 def _answers_200(answer: Answer) -> str:
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}" if answer.status else answer.body)
+    body_of(answer)
     return "200"
+
+
+def body_of(answer: Answer) -> str:
+    """The body of an answer with status 200. Raises Bad, with the beginning of the body, for any other answer."""
+    if answer.status != 200:
+        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}" if answer.status else answer.body.strip())
+    return answer.body
 
 
 def data_of(answer: Answer) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lgtm.model.artifact import STANDIN
 from lgtm.model.checks import Result
 from lgtm.model.generation import Generation
 from lgtm.model.running import Running
@@ -31,7 +32,7 @@ class HostRecord:
     def set_generation(self, generation: Generation) -> None:
         self.generation = generation.id
         self.versions = generation.versions
-        self.stand_ins = sorted({one.name for one in generation.artifacts.values() if one.stand_in})
+        self.stand_ins = sorted({one.name for one in generation.artifacts.values() if one.source == STANDIN})
 
     def set_running(self, running: Mapping[str, Running]) -> None:
         """Record the stand-ins that run, in place of the declared ones; `running` is service → what it executes."""

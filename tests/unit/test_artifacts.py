@@ -119,12 +119,12 @@ def fallback(tmp_path: Path) -> Path:
     folder = tmp_path / "fallback"
     folder.mkdir()
     entries = {}
-    rows = (("prometheus", "3.5.3", "Debian forky", False), ("mimir", "2.11.0+standin", "stand-in", True))
-    for name, version, source, stand_in in rows:
+    rows = (("prometheus", "3.5.3", "Debian forky"), ("mimir", "2.11.0+standin", "stand-in"))
+    for name, version, source in rows:
         body, file = f"tar of {name}".encode(), f"{name}.tar.gz"
         (folder / file).write_bytes(body)
         entry = {"version": version, "file": file, "sha256": sha256(body), "arch": HERE}
-        entries[name] = entry | {"source": source, "stand_in": stand_in}
+        entries[name] = entry | {"source": source}
     (folder / "index.json").write_text(json.dumps(entries))
     return folder
 
@@ -286,7 +286,7 @@ def test_a_bare_binary_stays_as_it_is(store: Store) -> None:
 
 
 def test_a_version_without_a_sum_says_run_make_lock(store: Store, fallback: Path) -> None:
-    with pytest.raises(Refusal, match=f"mimir 2.11.0 has no sha256 in artifacts.lock for {HERE}: run `make lock`"):
+    with pytest.raises(Refusal, match=f"mimir 2.11.0 has no sha256 in artifacts.lock for {HERE}: run `make pins`"):
         replace(store, fallback=fallback).resolve("mimir", "2.11.0", HERE)
 
 
@@ -456,10 +456,10 @@ def test_versions_are_read_as_programs_say_them(store: Store, binaries: Path, sa
 
 
 def test_labels_say_how_far_an_artifact_can_be_trusted() -> None:
-    pinned = Resolved("loki", "3", "amd64", "0" * 64, "cache", True, False, "flat", None, None)
+    pinned = Resolved("loki", "3", "amd64", "0" * 64, "cache", True, "flat", None, None)
     assert pinned.label == "pinned"
     assert replace(pinned, pinned=False, source="Debian forky").label == "unpinned: Debian forky"
-    assert replace(pinned, pinned=False, stand_in=True).label == "stand-in"
+    assert replace(pinned, pinned=False, source="stand-in").label == "stand-in"
 
 
 def test_the_former_name_of_the_setting_leads_to_its_name() -> None:

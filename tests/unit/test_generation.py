@@ -129,11 +129,11 @@ def test_the_manifest_names_versions_and_no_times() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "source"),
-    [({"source": "Debian"}, "unlocked: Debian"), ({"source": "stand-in", "stand_in": True}, "stand-in")],
+    ("given", "source"),
+    [("Debian", "unlocked: Debian"), ("stand-in", "stand-in")],
 )
-def test_the_manifest_keeps_its_words_for_what_is_not_pinned(parts: dict[str, Any], source: str) -> None:
+def test_the_manifest_keeps_its_words_for_what_is_not_pinned(given: str, source: str) -> None:
     """Other words would be another manifest, and a new generation for every host."""
-    artifact = replace(resolved(BASE), pinned=False, **parts)
+    artifact = replace(resolved(BASE), pinned=False, source=given)
     files = generation.build("web1", (BASE,), {"alpha": artifact}).files
     assert json.loads(files["manifest.json"])["services"]["alpha"]["source"] == source
