@@ -20,7 +20,6 @@ def make(host: str, generation: Generation, state: HostState, nonce: str, suppor
     `nonce` is the key of the digests of secrets in `state`; `support` is path → text of the support files.
     """
     restarts = tuple(_restarts(generation, state, nonce))
-    users = {component.user for component in generation.components} - state.users
     sums = {path: sha256(text) for path, text in support.items()}
     return Plan(
         host=host,
@@ -28,7 +27,7 @@ def make(host: str, generation: Generation, state: HostState, nonce: str, suppor
         fingerprint=state.fingerprint,
         current=state.current,
         changes=(
-            *(Change("user", user, "create", "add") for user in sorted(users)),
+            *_users(generation, state),
             *_directories(state),
             *_volumes(generation.components, state),
             *_artifacts(generation, state),
@@ -37,13 +36,23 @@ def make(host: str, generation: Generation, state: HostState, nonce: str, suppor
             *_files(generation, state),
             *_switch(generation, state),
             *_links(generation, state),
-            *(Change("stop", unit_name(one), "its data stays", "remove") for one in sorted(foreign(generation, state))),
+            *_stops(generation, state),
             *restarts,
             *_reloads(generation, state, {change.subject for change in restarts}),
         ),
         oneway=tuple(sorted(oneway)),
         rehearsed=tuple(service for service in generation.services if _changes(service, generation, state)),
     )
+
+
+def _users(generation: Generation, state: HostState) -> Iterable[Change]:
+    for user in sorted({component.user for component in generation.components} - state.users):
+        yield Change("user", user, "create", "add")
+
+
+def _stops(generation: Generation, state: HostState) -> Iterable[Change]:
+    for service in sorted(foreign(generation, state)):
+        yield Change("stop", unit_name(service), "its data stays", "remove")
 
 
 def _switch(generation: Generation, state: HostState) -> Iterable[Change]:
