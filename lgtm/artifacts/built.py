@@ -19,7 +19,7 @@ def version(program: Path) -> str:
         ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refusal(f"LGTM_BINARIES: `{program} --version` fails ({error}): replace it") from error
-    said = (ran.stdout + ran.stderr).decode(errors="replace")
-    if match := _VERSION.search(said) or _NUMBER.search(said):
+    output = (ran.stdout + ran.stderr).decode(errors="replace")
+    if match := _VERSION.search(output) or _NUMBER.search(output):
         return match[1]
-    raise Refusal(f"LGTM_BINARIES: `{program} --version` prints no version, but {said[:80]!r}: replace it")
+    raise Refusal(f"LGTM_BINARIES: `{program} --version` prints no version, but {output[:80]!r}: replace it")

@@ -41,7 +41,7 @@ class Pin:
         """Give the URL of the release."""
         return _filled(self.url, version, arch)
 
-    def inside(self, arch: str) -> Mapping[str, str]:
+    def member_names(self, arch: str) -> Mapping[str, str]:
         """Map each member's name in the archive (or of the bare download) to its name on our hosts."""
         upstream = {ours: _filled(name, "", arch) for name, ours in self.rename.items()}
         return {upstream.get(member, member): member for member in self.members}
@@ -62,7 +62,7 @@ class Pins:
     def load(cls, path: Path) -> Pins:
         """Read the file of pins. Raises Refusal when it cannot be read or is invalid."""
         try:
-            return cls.parse(in_force(path).read_text(), path.name)
+            return cls.parse(file_in_use(path).read_text(), path.name)
         except OSError as error:
             raise Refusal(f"{path.name} cannot be read ({error.strerror}): restore it from git") from error
 
@@ -91,12 +91,12 @@ class Contradiction(LgtmError):
     """The published sha256 differs from the pinned one."""
 
 
-def in_force(path: Path) -> Path:
+def file_in_use(path: Path) -> Path:
     """Give the file of pins in use: this one, or the packaged one if this one does not exist."""
     return path if path.exists() or not PACKAGED.exists() else PACKAGED
 
 
-_SOUND: Mapping[str, Callable[[Any], bool]] = {
+_VALID: Mapping[str, Callable[[Any], bool]] = {
     "url": lambda value: isinstance(value, str) and value.startswith(("https://", "http://")),
     "sums": lambda value: isinstance(value, str) and value.startswith(("https://", "http://")),
     "layout": lambda value: value in ("tar", "flat", "zip", "binary"),
@@ -108,8 +108,8 @@ _SOUND: Mapping[str, Callable[[Any], bool]] = {
 
 def _pin(name: str, table: Any, where: str) -> Pin:
     complete = {"rename": {}, "versions": {}, **table} if isinstance(table, dict) else {}
-    wrong = [key for key, sound in _SOUND.items() if not sound(complete.get(key))]
-    wrong += complete.keys() - _SOUND.keys()
+    wrong = [key for key, sound in _VALID.items() if not sound(complete.get(key))]
+    wrong += complete.keys() - _VALID.keys()
     if wrong:
         raise Refusal(f"{where}: [{name}] {wrong[0]} = {complete.get(wrong[0])!r} is invalid: correct it")
     for version, row in complete["versions"].items():
@@ -127,7 +127,7 @@ def _numbers(version: str) -> list[int]:
     return ([int(each) for each in re.findall(r"\d+", version)] + [0] * 4)[:4]
 
 
-def published(text: str, file: str) -> str | None:
+def find_sum(text: str, file: str) -> str | None:
     """Find a file's sha256 in what upstream publishes: a list of `hex  name`, or one digest alone; None if neither."""
     rows = [line.split() for line in text.lower().splitlines() if line.strip()]
     named = {row[1].lstrip("*").rpartition("/")[2]: row[0] for row in rows if len(row) == 2}
@@ -142,7 +142,7 @@ def _text(url: str) -> str:
         return str(response.read().decode(errors="replace"))
 
 
-def fetched(pin: Pin, version: str) -> tuple[dict[str, str], dict[str, str]]:
+def fetch_sums(pin: Pin, version: str) -> tuple[dict[str, str], dict[str, str]]:
     """Ask upstream for one version's sha256: give those it has (arch → sha256), and why others are missing.
 
     Raises Contradiction when a published sha256 differs from the pinned one.
@@ -152,7 +152,7 @@ def fetched(pin: Pin, version: str) -> tuple[dict[str, str], dict[str, str]]:
         url, file = _filled(pin.sums, version, arch), pin.download(version, arch).rpartition("/")[2]
         pinned = pin.sha256(version, arch)
         try:
-            digest, why = published(_text(url), file), f"{url} has no sha256 of {file}: check the version"
+            digest, why = find_sum(_text(url), file), f"{url} has no sha256 of {file}: check the version"
         except Unobtainable as error:
             digest, why = None, str(error)
         if digest and pinned not in (None, digest):
@@ -164,14 +164,14 @@ def fetched(pin: Pin, version: str) -> tuple[dict[str, str], dict[str, str]]:
     return found, missing
 
 
-def used(root: Path) -> set[str]:
+def architectures(root: Path) -> set[str]:
     """Give the architectures of a repository's hosts: the default one, and any in its inventories and group data."""
     files = [path for folder in ("inventories", "group_data") for path in sorted((root / folder).glob("*.py"))]
     lines = [line.partition("#")[0] for path in files for line in path.read_text().splitlines()]
     return {ARCHES[0]} | {arch for arch in ARCHES if any(re.search(f"[\"']{arch}[\"']", line) for line in lines)}
 
 
-def recorded(text: str, pin: Pin, version: str, sums: Mapping[str, str]) -> str:
+def add_sums(text: str, pin: Pin, version: str, sums: Mapping[str, str]) -> str:
     """Add the sums that a row lacks to the text of a file of pins, and the row itself if it is new."""
     lines, header = text.splitlines(), f'[{pin.name}.versions."{version}"]'
     if version not in pin.versions:
@@ -210,24 +210,24 @@ def main(arguments: list[str], path: Path = PATH) -> int:
 
 
 def _record(path: Path, *row: str) -> int:
-    pins, text, needed = Pins.load(path), in_force(path).read_text(), used(path.parent)
-    said, lacking, idle = list[str](), list[str](), list[str]()  # idle: lacking, and no host here needs it
+    pins, text, needed = Pins.load(path), file_in_use(path).read_text(), architectures(path.parent)
+    recorded, lacking, idle = list[str](), list[str](), list[str]()  # idle: lacking, and no host here needs it
     rows = [(p.name, v) for p in pins.pins.values() for v, sums in p.versions.items() if len(sums) < len(ARCHES)]
     for name, version in [(row[0], row[1])] if row else rows:
         pin = pins.pin(name)
         try:
-            sums, missing = fetched(pin, version)
+            sums, missing = fetch_sums(pin, version)
         except Contradiction as error:
             lacking.append(f"{error}; nothing was recorded for it: find out who changed it")
             continue
         if sums:
-            text = recorded(text, pin, version, sums)
-        said += [f"{name} {version} {arch} {sums[arch]}" for arch in sums if not pin.sha256(version, arch)]
+            text = add_sums(text, pin, version, sums)
+        recorded += [f"{name} {version} {arch} {sums[arch]}" for arch in sums if not pin.sha256(version, arch)]
         for arch, why in missing.items():
             (lacking if arch in needed else idle).append(f"{name} {version} {arch}: {why}")
-    if said:
+    if recorded:
         _write(path, text)
-    print("\n".join(said) or f"{path.name}: nothing to record{'' if lacking or idle else ': no pin is missing'}")
+    print("\n".join(recorded) or f"{path.name}: nothing to record{'' if lacking or idle else ': no pin is missing'}")
     _still_lacking(path, lacking, idle)
     return Exit.FAILED if lacking else Exit.OK
 
@@ -246,5 +246,5 @@ def _write(path: Path, text: str) -> None:
     Pins.parse(text, path.name)
     with unfinished(path.parent, f".{path.name}") as part:
         part.write_text(text)
-        part.chmod(in_force(path).stat().st_mode)
+        part.chmod(file_in_use(path).stat().st_mode)
         part.replace(path)

@@ -156,7 +156,7 @@ class Store:
     def _repacked(self, resolved: Resolved, path: Path) -> str:
         """Turn a zip into a flat tar with executable members."""
         _verified(path, resolved.sha256, f"{resolved}: the cache")
-        inside = self.pins.pin(resolved.name).inside(resolved.arch)
+        inside = self.pins.pin(resolved.name).member_names(resolved.arch)
         try:
             with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(dir=self.cache) as scratch:
                 members = {inside[name]: Path(archive.extract(name, scratch)) for name in inside}

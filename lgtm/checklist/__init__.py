@@ -1,1 +1,1 @@
-"""What is asked of a host, and how the answers are judged."""
+"""The checks of a host: what is asked, and how the answers are judged."""

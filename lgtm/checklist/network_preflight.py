@@ -19,8 +19,8 @@ from lgtm.report import terminal
 def results(host: Host, view: View, plan: Plan) -> list[Result]:
     """Give the results of the preflight checks and of those that ask other machines: one remote command."""
     checks = [(service, check) for service, check in view.declaration.checks if check.preflight]
-    asked = asking.ask(host, [*checks, *_downloads(view.site, plan)], plan.generation.secrets)
-    return [*preflight.results(view), *asked]
+    answered = asking.ask(host, [*checks, *_downloads(view.site, plan)], plan.generation.secrets)
+    return [*preflight.results(view), *answered]
 
 
 def require(host: Host, view: View, plan: Plan) -> None:

@@ -59,8 +59,10 @@ def adopted(view: View, host: Host, plan: Plan) -> list[tuple[str, Check]]:
         terminal.notes(host.name, [f"{one.service}: {note}" for note in adoption.notes])
         if adoption.problems:
             raise combined([f"{host.name}: {one.service}: {problem}" for problem in adoption.problems])
-        mine = [made for service, made in view.declaration.made if service == one.service]
+        kinds_here = [made for service, made in view.declaration.made if service == one.service]
         checks += [
-            (one.service, made.presence_check(adoption.made[made.id])) for made in mine if adoption.made.get(made.id)
+            (one.service, made.presence_check(adoption.made[made.id]))
+            for made in kinds_here
+            if adoption.made.get(made.id)
         ]
     return checks

@@ -47,18 +47,18 @@ def ask(host: Host, checks: Sequence[tuple[str, Check]], secrets: Mapping[str, S
     before = [_question(check, check.url, known) for check in writing]
     writes = [Question(check.write.url, body=check.write.content) for check in writing if check.write]
     questions = [[_question(check, url, known) for url in (check.url, *check.also)] for _, check in checks]
-    parse_answers = iter(query(host, before, writes, [one for some in questions for one in some]))
-    written = {check.id: next(parse_answers).body for check in writing}
-    refused = {check.id: answer for check in writing if (answer := next(parse_answers)).status // 100 != 2}
+    answers = iter(query(host, before, writes, [one for some in questions for one in some]))
+    written = {check.id: next(answers).body for check in writing}
+    refused = {check.id: answer for check in writing if (answer := next(answers)).status // 100 != 2}
     results = []
     for (service, check), asked_urls in zip(checks, questions, strict=True):
-        said = [replace(next(parse_answers), url=question.url) for question in asked_urls]
+        replies = [replace(next(answers), url=question.url) for question in asked_urls]
         if check.id in refused:
             found = f"it refuses what the check writes: {_refusal(refused[check.id])}"
             results.append(Result(host.name, service, check, False, found))
         else:
-            again = _remembering(check, written[check.id]) if check.id in written else check
-            results.append(judge(host.name, service, again, *said))
+            reread = _remembering(check, written[check.id]) if check.id in written else check
+            results.append(judge(host.name, service, reread, *replies))
     return results
 
 

@@ -88,7 +88,7 @@ def read(path: str) -> Inventory:
 
 
 def site(inventory: Inventory, host: Host) -> Site:
-    """The whole inventory as a Site, seen from one host.
+    """Give the inventory as a Site, seen from one host.
 
     Raises Refusal for everything in inventory and group data that nothing would read or that is wrong.
     """
@@ -97,7 +97,7 @@ def site(inventory: Inventory, host: Host) -> Site:
 
 
 def run_settings(host: Host) -> RunSettings:
-    """What was said of this run, which every run asks first."""
+    """Give the settings of this run, from `--data`. Every run calls it first; raises Refusal for an invalid value."""
     options()
     return build(RunSettings, "", "--data", dict(host.data.dict()), {}, "")
 

@@ -36,7 +36,7 @@ class Task:
     component: Callable[..., Component]
     checks: Callable[..., list[Check]]
     prepare: Callable[[Site], None] | None
-    drills: Callable[..., list[Check]]  # checks that somebody is disturbed by, asked on request only
+    drills: Callable[..., list[Check]]  # disruptive checks, asked on request only
     plots: Callable[..., list[Plot]]
     made: Callable[..., list[Made]]  # what people make with it, looked for after every change of it
     adopted: Callable[..., Adopted]  # what becomes of the files that its component adopts

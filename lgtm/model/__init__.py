@@ -1,1 +1,1 @@
-"""Values, pure: what is declared, what a host has, what differs, what is asked. No I/O, no pyinfra."""
+"""Values: declarations, the state of a host, the plan, checks. Pure: no I/O, no pyinfra."""

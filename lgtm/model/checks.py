@@ -52,19 +52,19 @@ class Write:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A question with one good answer.
+    """A health check: a question to a service, and how its answer is judged.
 
-    `url` is fetched on the host, and so are those in `also`; `judge` returns what was found (shown beside the check)
-    or raises Bad, for each of them. Besides http and https there are `smtp://` and `smtps://` (a login), `redis://`
-    and `rediss://` (a ping), `dns://name` (a lookup), and `head+https://…` (the headers alone).
-    `gate` says whose failure it is: own, a peer's, or the outside world's (which only warns). `patience` is
-    how long the answer may take to become good after a deploy, in seconds; 0 = it is asked once, whatever is said
-    on the command line. A `slow` check needs data to have flowed (a scrape, a remote write) or asks somebody else:
-    verify.py asks it, the gate of a deploy does not. A `preflight` check can be asked before anything of ours runs:
-    preflight.py asks it too. What a check writes (`write`) takes up to `settles` seconds to show, whatever is said
-    of patience: so long is waited for a NotYet.
-    With a `user` the URL is asked with HTTP basic authentication (the user `bearer` sends a token instead); the
-    password is the host's secret file `secret` (service/name) and is read there, or before it lies there, sent along.
+    `url` and the URLs in `also` are asked on the host: http(s), `smtp://` and `smtps://` (a login), `redis://` and
+    `rediss://` (a ping), `dns://name` (a lookup), `head+https://…` (the headers alone). `judge` gives what is shown
+    beside the check, or raises Bad, for each answer.
+    `gate` is the cause of a failure: own, a peer, or the outside world (which only warns).
+    `patience` is the maximum wait in seconds for a healthy answer; 0 = asked once, whatever the command line says.
+    `slow`: it needs data to have flowed (a scrape, a remote write), so verify.py asks it, and a deploy's gate does not.
+    `preflight`: it can be asked before anything of ours runs, so preflight.py asks it, too.
+    `write` is sent before the check asks; `settles` is the maximum wait in seconds, whatever the patience, for a
+    result that is not there yet (NotYet).
+    `user` is that of HTTP basic authentication (`bearer` sends a token instead). The password is the host's secret
+    file `secret` (service/name); it is sent along when the host does not have that file yet.
     """
 
     id: str
@@ -129,7 +129,13 @@ def judge(host: str, service: str, check: Check, *answers: Answer) -> Result:
             found = check.judge(answer)
         except Bad as finding:
             return Result(host, service, check, False, str(finding), early=isinstance(finding, NotYet))
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it answers something else than asked
+        except (
+            AttributeError,
+            IndexError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ):  # the answer has another shape than expected
             return Result(host, service, check, False, f"HTTP {answer.status}, unexpected: {answer.body[:120]!r}")
     return Result(host, service, check, True, found)
 

@@ -141,9 +141,9 @@ def _changes(service: str, generation: Generation, state: HostState) -> bool:
     """Whether a service's files or artifact differ from those in force; its card names its artifact."""
     have, places = state.sums.get(state.current or "", {}), (f"services/{service}", f"units/{unit_name(service)}")
     want = {path: sha256(text) for path, text in generation.files.items()}
-    mine = {path for path in (*have, *want) if path in places or path.startswith(f"etc/{service}/")}
+    paths = {path for path in (*have, *want) if path in places or path.startswith(f"etc/{service}/")}
     lacks = generation.artifacts[service].directory not in state.artifacts
-    return lacks or any(have.get(path) != want.get(path) for path in mine)
+    return lacks or any(have.get(path) != want.get(path) for path in paths)
 
 
 def _links(generation: Generation, state: HostState) -> Iterable[Change]:

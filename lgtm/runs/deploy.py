@@ -33,7 +33,7 @@ def deploy(host: Host) -> None:
         _show_files(host, plan)
     if plan.empty:
         return
-    asked = Gate(view.declaration, people.kinds(view, plan), people.adopted(view, host, plan))
+    deploy_gate = Gate(view.declaration, people.kinds(view, plan), people.adopted(view, host, plan))
     if options().dry:
         RUN.ends_with(Exit.PENDING)
         return
@@ -43,9 +43,9 @@ def deploy(host: Host) -> None:
     who = start.who(run)
     _fetch(view, plan)
     switching.lock(who=who, plan=plan, replan=replan, on_replanned=terminal.planned_anew, name="Lock")
-    _enqueue(view, plan, asked)
+    _enqueue(view, plan, deploy_gate)
     if plan.activates:
-        _switch(view, plan, asked, f"{who} promote=force" if forced else who)
+        _switch(view, plan, deploy_gate, f"{who} promote=force" if forced else who)
     switching.commit(activated=plan.activates, keep=site.here.settings.generations_kept, name="Commit")
     if notes := barriers.set_aside(view.state.versions, view.generation.versions, plugins.barriers()):
         plugins.operation("rollback", "set_aside")(notes=notes, name="Set aside")
@@ -59,10 +59,10 @@ def _fetch(view: View, plan: Plan) -> None:
             source.local_file(artifact)
 
 
-def _enqueue(view: View, plan: Plan, asked: Gate) -> None:
+def _enqueue(view: View, plan: Plan, deploy_gate: Gate) -> None:
     """Enqueue what is written beside the generation in force; none of it is used before the switch."""
-    if asked.counted:
-        gate.count(gate=asked, name="Count what people made")
+    if deploy_gate.counted:
+        gate.count(gate=deploy_gate, name="Count what people made")
     for service in plan.generation.services:
         if prepare := plugins.tasks()[service].prepare:
             prepare(view.site)
@@ -78,15 +78,15 @@ def _enqueue(view: View, plan: Plan, asked: Gate) -> None:
         operations.stage(plan=plan, name="Stage and validate")
 
 
-def _switch(view: View, plan: Plan, asked: Gate, who: str) -> None:
+def _switch(view: View, plan: Plan, deploy_gate: Gate, who: str) -> None:
     """Enqueue the switch and its gate."""
     activation = plan.activation(view.site.here.settings.activation_max)
-    switch = Switch(plan.generation.id, activation, asked.patience, keep=plan.keep)
+    switch = Switch(plan.generation.id, activation, deploy_gate.patience, keep=plan.keep)
     switching.announce(switch)
     if plan.current and plan.of("switch"):
-        gate.health_before(gate=asked, name="Health before")
+        gate.health_before(gate=deploy_gate, name="Health before")
     switching.activate(switch=switch, who=who, name="Activate")
-    gate.verify(gate=asked, name="Verify")
+    gate.verify(gate=deploy_gate, name="Verify")
 
 
 def _show_files(host: Host, plan: Plan) -> None:

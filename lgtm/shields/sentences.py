@@ -17,8 +17,8 @@ def say(sentence: object, host: Any = None) -> None:
     RUN.record.sentences.append(str(sentence))
     prefix = host.print_prefix if host is not None else ""  # pyinfra's `host` has no truth value
     for line in str(sentence).splitlines():
-        said = line.removeprefix(f"{host.name}: ") if host is not None else line
-        click.echo(f"    {prefix}{click.style(said, 'red')}", err=True)
+        text = line.removeprefix(f"{host.name}: ") if host is not None else line
+        click.echo(f"    {prefix}{click.style(text, 'red')}", err=True)
 
 
 def errors_are_sentences() -> None:

@@ -44,40 +44,40 @@ def write(root: Path, inventories: list[str], archive: Path) -> list[str]:
     """Write the archive and give a line for each thing in it. Raises LgtmError, and then there is no archive."""
     if why := release.uncommitted(root):
         raise Refusal(f"a bundle contains a commit: {why}; commit first")
-    needed = {wanted: settings for path in inventories for wanted, settings in declared(path).items()}
+    needed = {artifact: settings for path in inventories for artifact, settings in declared(path).items()}
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / NAME
         _run("git", "clone", "--quiet", "--depth=1", root.as_uri(), top)
         _run("git", "-C", top, "remote", "remove", "origin")
-        said = [_artifact(top / BUNDLED, root, each, settings) for each, settings in sorted(needed.items())]
+        lines = [_artifact(top / BUNDLED, root, each, settings) for each, settings in sorted(needed.items())]
         _packages(top / WHEELS)
-        said.append(f"{len(list((top / WHEELS).iterdir()))} Python packages, for this Python and this architecture")
+        lines.append(f"{len(list((top / WHEELS).iterdir()))} Python packages, for this Python and this architecture")
         with tarfile.open(Path(scratch) / archive.name, "w") as tar:
             tar.add(top, NAME)
         shutil.move(Path(scratch) / archive.name, archive)
-    return [*said, f"{archive}, {archive.stat().st_size >> 20} MiB; docs/air-gapped.md says how to deploy from it"]
+    return [*lines, f"{archive}, {archive.stat().st_size >> 20} MiB; docs/air-gapped.md says how to deploy from it"]
 
 
 def declared(inventory: str) -> Mapping[tuple[str, str, str], SiteSettings]:
     """(artifact, version, arch) → the settings of a host that needs it. No host is asked, and no secret is read."""
     hosts = read(inventory)
-    found: dict[tuple[str, str, str], SiteSettings] = {}
+    needed: dict[tuple[str, str, str], SiteSettings] = {}
     for host in hosts:
         data = host.data.dict()
         site = build(SiteSettings, "", host.name, data, {}, "")
         for service in services_of(host.name, service_groups(hosts, host, inventory)):
             default = tasks()[service].settings.model_fields["version"].default
-            found[service, str(data.get(f"{service}_version", default)), site.arch] = site
-    if not found:
+            needed[service, str(data.get(f"{service}_version", default)), site.arch] = site
+    if not needed:
         raise Refusal(f"{inventory} has no host with a service")
-    return found
+    return needed
 
 
-def _artifact(folder: Path, root: Path, wanted: tuple[str, str, str], settings: SiteSettings) -> str:
+def _artifact(folder: Path, root: Path, artifact: tuple[str, str, str], settings: SiteSettings) -> str:
     """Put one artifact into the bundle's folder, verified."""
     folder.mkdir(parents=True, exist_ok=True)
     source: Store = store(root, settings.model_copy(update={"artifact_push": True, "allow_unpinned": False}))
-    resolved = source.resolve(*wanted)
+    resolved = source.resolve(*artifact)
     source.local_file(resolved)
     shutil.copy2(source.cache / resolved.sha256, folder)
     return f"{resolved}, sha256 {resolved.sha256}"
@@ -85,12 +85,12 @@ def _artifact(folder: Path, root: Path, wanted: tuple[str, str, str], settings: 
 
 def _packages(folder: Path) -> None:
     """Have the Python packages that this project needs, in the versions that are installed here."""
-    wanted = [each for each in requires(NAME) or [] if "extra ==" not in each]
+    requirements = [each for each in requires(NAME) or [] if "extra ==" not in each]
     folder.mkdir(parents=True)
     pins = folder / "pins.txt"
     pins.write_text("".join(f"{each.name}=={each.version}\n" for each in distributions() if each.name != NAME))
     quietly = ("--quiet", "--disable-pip-version-check")
-    _run(sys.executable, "-m", "pip", "wheel", *quietly, "--wheel-dir", folder, "--constraint", pins, *wanted)
+    _run(sys.executable, "-m", "pip", "wheel", *quietly, "--wheel-dir", folder, "--constraint", pins, *requirements)
     pins.unlink()
 
 

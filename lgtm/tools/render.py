@@ -47,15 +47,15 @@ def declarations(inventory: str, host: str = "") -> list[Declaration]:
     chosen = [one for one in hosts if host in ("", one.name)]
     if not chosen:
         raise Refusal(f"{inventory} has no host {host}; it has {', '.join(one.name for one in hosts)}")
-    found, problems = [], []
+    declarations, problems = [], []
     for one in chosen:
         try:
-            found.append(declare(site(hosts, one)))
+            declarations.append(declare(site(hosts, one)))
         except Refusal as refusal:
             problems += [line for line in str(refusal).splitlines() if line not in problems]
     if problems:
         raise combined(problems)
-    return found
+    return declarations
 
 
 def files(declared: Declaration) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lgtm.artifacts.pins import Pins, main, published
+from lgtm.artifacts.pins import Pins, find_sum, main
 from lgtm.model.errors import Exit, Refusal
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -82,12 +82,12 @@ def path(pages: dict[str, str], tmp_path: Path) -> Path:
     ],
 )
 def test_every_published_format_is_read(text: str) -> None:
-    assert published(text, "loki.zip") == A
+    assert find_sum(text, "loki.zip") == A
 
 
 @pytest.mark.parametrize("text", ["", "<html>gone</html>", f"{A}  other.zip\n", f"{A[:63]}\n", f"{A}\n{B}\n"])
 def test_nothing_is_guessed_from_a_text_that_has_no_sum(text: str) -> None:
-    assert published(text, "loki.zip") is None
+    assert find_sum(text, "loki.zip") is None
 
 
 def test_missing_sums_are_recorded_and_all_else_is_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
