@@ -106,7 +106,7 @@ def _active(component: Component, view: View) -> Iterable[str]:
         yield f"lgtm-{component.service} is {process.state if process else 'not there'}"
     elif use and use.restarts and view.state.uptime - use.active_since < SETTLED:
         ago = view.state.uptime - use.active_since
-        yield f"it keeps restarting: {use.restarts} restarts, the last one {ago:.0f} s ago"
+        yield f"it keeps restarting: restart {use.restarts} was {ago:.0f} s ago"
 
 
 def _since(component: Component, view: View) -> str:
