@@ -98,7 +98,8 @@ def _verify(gate: Gate) -> None:
     fresh = [one for one in checks if one[1].id not in gate.failed_before]
     old = [one for one in checks if one[1].id in gate.failed_before]
     again = [replace(result, before=True) for result in asking.ask(host, old)]
-    results = marked(gate.declared.site, [*asking.await_all(host, fresh), *again], {})
+    awaited = asking.await_all(host, fresh, progress=lambda ids: terminal.waiting(host.name, ids))
+    results = marked(gate.declared.site, [*awaited, *again], {})
     failed = [result for result in results if result.verdict == "failed"]
     if failed or any(result.before and not result.ok for result in results):
         terminal.checks(results)

@@ -85,7 +85,8 @@ def _switch(view: View, plan: Plan, asked: Gate, who: str) -> None:
     switching.announce(switch)
     if plan.current and plan.of("switch"):
         gate.health_before(gate=asked, name="Health before")
-    switching.activate(switch=switch, who=who, name="Activate")
+    begins = partial(terminal.waiting, plan.host, plan.subjects("restart"))
+    switching.activate(switch=switch, who=who, begins=begins, name="Activate")
     gate.verify(gate=asked, name="Verify")
 
 

@@ -60,7 +60,7 @@ PLANTED = {
     "traces": (
         f"sed -i 's/:4318/:4328/' {TEMPO}; systemctl restart lgtm-tempo; sleep 3", "",
         "There are no traces? The cause: lab1: tempo listens where it should, and nowhere else: nobody of it",
-        "not well either: tempo.config, tempo.canary",
+        "also failing: tempo.config, tempo.canary",
     ),
 }  # fmt: skip
 

@@ -33,7 +33,7 @@ def record() -> Record:
         {"time": 1_700_000_000, "action": "deploy", "from": "-", "to": "g1", "outcome": "ok", "who": "anna"}
     ]
     found.plots = [{"title": "Samples", "unit": "/s", "host": "web1", "top": 20.0, "values": [(0, 10), (60, 20)]}]
-    found.steps = [{"name": "Staging: deploy", "hosts": ["s1"], "outcome": "well", "seconds": 3.2, "well": True}]
+    found.steps = [{"name": "Staging: deploy", "hosts": ["s1"], "outcome": "succeeded", "seconds": 3.2, "well": True}]
     found.sentences = ["web1: it went wrong"]
     return found
 

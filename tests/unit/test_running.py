@@ -41,7 +41,7 @@ def of(artifact: Resolved, suffix: str = "") -> HostState:
         (REAL, of(STAND_IN, " (deleted)"), True, f"{STANDS_IN}; 1.0 is declared\n"),
         (STAND_IN, of(REAL), False, f"  other     {REAL.directory} runs; {STAND_IN.directory} is declared\n"),
         (OTHER, of(REAL), False, f"  other     {REAL.directory} runs; {OTHER.directory} is declared\n"),
-        (replace(REAL, locked=False, source="Debian"), of(REAL), False, "  unlocked  alpha 1.0, from Debian\n"),
+        (replace(REAL, locked=False, source="Debian"), of(REAL), False, "  unpinned  alpha 1.0, from Debian\n"),
     ],
 )  # fmt: skip
 def test_what_a_process_executes_is_what_answers(
@@ -63,4 +63,4 @@ def test_of_a_host_that_is_not_read_the_declaration_is_taken_and_that_is_said(
 ) -> None:
     assert as_declared(declares(STAND_IN))["alpha"].stand_in and not as_declared(declares(REAL))["alpha"].stand_in
     terminal.provenance([], ["web2"])
-    assert capsys.readouterr().err.startswith("  not read  web2 is not part of this run: its answers count")
+    assert capsys.readouterr().err.startswith("  not read  web2 is not part of this run: the check table assumes")
