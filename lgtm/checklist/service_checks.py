@@ -12,6 +12,7 @@ from lgtm.model.component import Component
 from lgtm.model.plan import Plan
 from lgtm.model.settings import gibibytes
 from lgtm.model.view import View
+from lgtm.model.words import counted, lasting
 
 SETTLED = 60  # seconds after which a start is no news
 FULL = 0.9  # share of its memory limit at which a service is about to be killed
@@ -60,7 +61,7 @@ def _host(plan: Plan) -> Iterable[HostCheck]:
     yield HostCheck(
         "host.secrets", "Secrets are readable by root alone", _secrets,
         "`deploy.py` mends it; whoever could read it may know the secret: change it",
-        well=lambda view: f"{len(view.found.secrets)} files",
+        well=lambda view: counted(len(view.found.secrets), "file"),
     )  # fmt: skip
 
 
@@ -101,12 +102,12 @@ def _active(component: Component, view: View) -> Iterable[str]:
         yield f"lgtm-{component.service} is {process.state if process else 'not there'}"
     elif use and use.restarts and view.found.uptime - use.active_since < SETTLED:
         ago = view.found.uptime - use.active_since
-        yield f"it keeps ending: started again {use.restarts} times, the last time {ago:.0f} s ago"
+        yield f"it keeps ending: started again {counted(use.restarts, 'time')}, the last time {lasting(ago)} ago"
 
 
 def _since(component: Component, view: View) -> str:
     use = view.found.uses.get(component.service)
-    return f"for {(view.found.uptime - use.active_since) / 60:.0f} min" if use else ""
+    return f"for {lasting(view.found.uptime - use.active_since)}" if use else ""
 
 
 def _sockets(component: Component, view: View) -> Iterable[str]:

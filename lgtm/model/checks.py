@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lgtm.model.secrets import Secret
+from lgtm.model.words import counted
 
 Gate = Literal["own", "peer", "world"]
 
@@ -193,4 +194,4 @@ def rules_loaded(answer: Answer, names: set[str]) -> str:
     failing = [rule for rule in found if rule["health"] != "ok"]
     if failing:
         raise Bad("; ".join(f"{rule['name']}: {rule.get('lastError') or rule['health']}" for rule in failing))
-    return f"{len(found)} rules"
+    return counted(len(found), "rule")

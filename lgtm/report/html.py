@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lgtm.report.words import OUTCOMES, when
+from lgtm.model.words import OUTCOMES, when
 
 ORDER = ("failed", "warning", "unproved", "ok")
 WIDTH, HEIGHT = 560, 120  # of a plot, in pixels

@@ -17,8 +17,8 @@ from lgtm.model.generation import Generation
 from lgtm.model.history import History, Kept
 from lgtm.model.plan import Plan
 from lgtm.model.running import Running
+from lgtm.model.words import counted, lasting, when
 from lgtm.report.console import console, grid, of_host, show, wraps
-from lgtm.report.words import counted, lasting, when
 
 VERDICTS = {"failed": ("✗", "red"), "warning": ("!", "yellow"), "unproved": ("○", "cyan"), "ok": ("✓", "green")}
 ACTIONS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
@@ -195,6 +195,15 @@ def provenance(runs: Iterable[Running], unread: Iterable[str] = ()) -> None:
 def instead(host: str, sentence: str) -> None:
     """Print the one sentence that stands for all the checks which fail because of it."""
     show(of_host(host, Text(sentence, "red")))
+
+
+def error(sentence: str, host: str = "", padding: str = "") -> None:
+    """Print what went wrong and what to do, each line behind its host, indented and padded as pyinfra does it."""
+    table = grid(0, 0)
+    for line in sentence.splitlines():
+        told = line.removeprefix(f"{host}: ") if host else line
+        table.add_row(Text(f"    [{host}]{padding}", "bold") if host else "   ", Text(told, "red"))
+    show(table)
 
 
 def heading(name: str, hosts: Sequence[str] = ()) -> None:

@@ -20,9 +20,9 @@ from typing import Any
 from lgtm.load import plugins
 from lgtm.model.errors import Exit
 from lgtm.model.record import Record
+from lgtm.model.words import OUTCOMES, lasting
 from lgtm.report import record as files
 from lgtm.report import terminal
-from lgtm.report.words import OUTCOMES, lasting
 
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 

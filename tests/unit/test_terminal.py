@@ -21,8 +21,8 @@ from lgtm.model.checks import Check, Result
 from lgtm.model.diagnosis import Finding
 from lgtm.model.history import parse
 from lgtm.model.plan import Change, Plan
+from lgtm.model.words import counted, lasting, when
 from lgtm.report import terminal
-from lgtm.report.words import counted, lasting, when
 
 WIDTHS = pytest.mark.parametrize("columns", [60, 80, 120])
 LONG = "http://127.0.0.1:9009/prometheus/api/v1/query?query=up%7Bjob%3D%22gatewayz_data_metrics_production%22%7D"
@@ -323,6 +323,22 @@ def test_a_step_back_names_the_versions_that_change(pipe: Pipe) -> None:
 def test_since_when_a_host_differs(pipe: Pipe) -> None:
     terminal.since("web1", 1_700_000_000, 1_700_000_300)
     assert pipe.lines == ["[web1] not as declared since 2023-11-14 22:13:20 UTC, for 5 min"]
+
+
+def test_an_error_is_indented_behind_its_host_and_names_it_once(pipe: Pipe) -> None:
+    terminal.error("web1: a port is taken\nweb1: end that process", "web1")
+    terminal.error("stopped at the prompt")
+    assert pipe.lines == ["    [web1] a port is taken", "    [web1] end that process", "    stopped at the prompt"]
+
+
+def test_an_error_wraps_between_words(sized: Sized) -> None:
+    stream = sized(60)
+    terminal.error("the clock is 400 s away from this machine's, clock_skew_max = 5; set up NTP there", "web1")
+    assert stream.lines == [
+        "    [web1] the clock is 400 s away from this machine's,",
+        "           clock_skew_max = 5; set up NTP there",
+    ]
+    assert "\x1b[31m" in stream.getvalue()
 
 
 DONE = [
