@@ -39,6 +39,7 @@ def store(root: Path, settings: SiteSettings) -> Store:
         offline=bundled or os.environ.get("LGTM_OFFLINE") == "1",
         mirror=settings.artifact_mirror,
         allow_unlocked=settings.allow_unlocked,
+        look=bool(RUN.options and RUN.options.offline),
         push=settings.artifact_push,
     )
 

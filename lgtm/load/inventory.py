@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pyinfra.api.arguments import all_global_arguments
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import State
 from pyinfra.connectors.ssh import connector_data_meta
+from pyinfra.context import ctx_state
+from pyinfra_cli.inventory import make_inventory
 
 from lgtm.load.commandline import options
 from lgtm.load.plugins import services_of, tasks
 from lgtm.model import secrets
 from lgtm.model.errors import Refusal, combined
+from lgtm.model.run import RUN, Options
 from lgtm.model.secrets import Secret
 from lgtm.model.settings import Settings, SiteSettings, Word, build, env_keys, keys_of, unknown_keys
 from lgtm.model.site import Node, Site
 
 FRAMEWORK_KEYS = {name for name, _ in all_global_arguments()} | set(connector_data_meta)
+
+
+MASKS = (secrets.MASK * 2, "masked@example.invalid", "masked.example.invalid:25", "https://masked.example.invalid/")
+ANY_TYPE = ConfigDict(arbitrary_types_allowed=True)
 
 
 class RunSettings(Settings):
@@ -49,6 +59,16 @@ class RunSettings(Settings):
     @property
     def accepted_oneway(self) -> frozenset[str]:
         return frozenset(filter(None, self.oneway.split(",")))
+
+
+def read(path: str) -> Inventory:
+    """Read an inventory's file, and connect to nobody. Raises Refusal where there is none."""
+    if not Path(path).is_file():
+        raise Refusal(f"{path} is no inventory: name a file such as inventories/prod.py")
+    RUN.options = Options(inventory=path, offline=True)
+    ctx_state.set(State())  # which pyinfra wants while it reads an inventory
+    made: Inventory = make_inventory(path, cwd=os.getcwd())
+    return made
 
 
 def site(inventory: Inventory, host: Host) -> Site:
@@ -111,8 +131,23 @@ def _node(root: Path, inventory: Inventory, host: Host) -> Node:
 
 @cache
 def _secrets(root: Path, environment: str) -> dict[str, Secret]:
-    known = {env.key for task in tasks().values() for env in env_keys(task.settings).values()}
-    return secrets.load(root, environment, known)
+    keys = [env for task in tasks().values() for env in env_keys(task.settings).values()]
+    if options().offline and not (root / f".env.{environment}").exists():
+        return _masks()
+    return secrets.load(root, environment, {env.key for env in keys})
+
+
+def _masks() -> dict[str, Secret]:
+    """A mask for every key of `.env.<environment>`, where it is not there: the first one that such a value can be."""
+    found: dict[str, Secret] = {}
+    for task in tasks().values():
+        for name, env in env_keys(task.settings).items():
+            kind = TypeAdapter(task.settings.model_fields[name].rebuild_annotation(), config=ANY_TYPE)
+            for mask in MASKS:
+                with suppress(ValidationError):
+                    kind.validate_python(mask if env.plain else Secret(mask))
+                    found.setdefault(env.key, Secret(mask))
+    return found
 
 
 def service_groups(inventory: Inventory, host: Host, file: str) -> list[str]:

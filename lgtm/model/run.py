@@ -24,6 +24,7 @@ class Options:
     script: str = ""  # such as `deploy.py`
     dry: bool = False
     diff: bool = False
+    offline: bool = False  # no host and no server is asked: pins say what would run, and secrets may be masks
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,10 @@ from collections.abc import Mapping
 from importlib.metadata import distributions, requires
 from pathlib import Path
 
-from pyinfra.api.state import State
-from pyinfra.context import ctx_state
-from pyinfra_cli.inventory import make_inventory
-
 from lgtm.artifacts.store import Store
 from lgtm.load import release
 from lgtm.load.declaration import BUNDLED, store
-from lgtm.load.inventory import service_groups
+from lgtm.load.inventory import read, service_groups
 from lgtm.load.plugins import services_of, tasks
 from lgtm.model.errors import Exit, LgtmError, Refusal
 from lgtm.model.settings import SiteSettings, build
@@ -64,11 +60,8 @@ def write(root: Path, inventories: list[str], archive: Path) -> list[str]:
 
 def declared(inventory: str) -> Mapping[tuple[str, str, str], SiteSettings]:
     """(artifact, version, arch) → the settings of a host that needs it. No host is asked, and no secret is read."""
-    if not Path(inventory).is_file():
-        raise Refusal(f"{inventory} is no inventory: name a file such as inventories/prod.py")
-    ctx_state.set(State())  # which pyinfra wants while it reads an inventory
+    hosts = read(inventory)
     found: dict[tuple[str, str, str], SiteSettings] = {}
-    hosts = make_inventory(inventory, cwd=str(Path.cwd()))
     for host in hosts:
         data = host.data.dict()
         site = build(SiteSettings, "", host.name, data, {}, "")
