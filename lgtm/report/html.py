@@ -14,18 +14,18 @@ ORDER = ("failed", "warning", "unproved", "ok")
 WIDTH, HEIGHT = 560, 120  # of a plot, in pixels
 
 
-def page(found: Mapping[str, Any]) -> str:
+def page(record: Mapping[str, Any]) -> str:
     """The page of a record, as `Record.as_dict` gives it."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"when": when, "points": points, "scaled": scaled}
-    checks = [{**one, "host": host["name"]} for host in found["hosts"] for one in host["checks"]]
+    checks = [{**one, "host": host["name"]} for host in record["hosts"] for one in host["checks"]]
     checks.sort(key=lambda one: ORDER.index(one["verdict"]))
     counts = {verdict: sum(one["verdict"] == verdict for one in checks) for verdict in ORDER}
     return environment.get_template("report.html").render(
-        run=found, checks=checks, counts=counts, meaning=OUTCOMES.get(found["exit"], "failed"), width=WIDTH,
+        run=record, checks=checks, counts=counts, meaning=OUTCOMES.get(record["exit"], "failed"), width=WIDTH,
         height=HEIGHT,
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ VERDICTS = {"failed": ("✗", "red"), "warning": ("!", "yellow"), "unproved": ("
 ACTIONS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
 DIFFERENCE = {"+": "green", "-": "red", "@": "cyan"}  # first character of a line of a diff → its colour
 NOUNS = {"support": "support file"}  # kind of change → what is counted, where that is not the kind itself
-NAMED = 3  # checks that are waited for by name; more are counted
+NAMED = 3  # things that are waited for by name; more are counted
 
 
 def plan(value: Plan, reason: str = "") -> None:
@@ -78,8 +78,8 @@ def generations(host: str, history: History) -> None:
         who, state = history.told(one.id)
         colour = {"in force": "green", "good": ""}.get(state, "yellow")
         versions = ", ".join(f"{service} {version}" for service, version in sorted(one.versions.items()))
-        told = Text(f"{lasting(history.now - one.made)} old, {state}, by {who}", colour)
-        kept.add_row(Text(f"  {one.id}", colour), Text("\n").join([told, Text(versions)]))
+        summary = Text(f"{lasting(history.now - one.made)} old, {state}, by {who}", colour)
+        kept.add_row(Text(f"  {one.id}", colour), Text("\n").join([summary, Text(versions)]))
     for entry in history.log[-20:]:
         step = f"{entry['action']} {entry['from']} → {entry['to']}: {entry['outcome']}, by {entry['who']}"
         log.add_row(f"  {when(entry['time'])}", step)
@@ -142,7 +142,7 @@ def _counts(results: Iterable[Result]) -> Text:
 
 
 def waiting(host: str, ids: Sequence[str]) -> None:
-    """Print which checks are waited for; nothing when none is."""
+    """Print which checks or services are waited for; nothing when none is."""
     if ids:
         more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
         notes(host, [f"waiting for {', '.join(ids[:NAMED])}{more}"])
@@ -201,8 +201,8 @@ def error(sentence: str, host: str = "", padding: str = "") -> None:
     """Print what went wrong and what to do, each line behind its host, indented and padded as pyinfra does it."""
     table = grid(0, 0)
     for line in sentence.splitlines():
-        told = line.removeprefix(f"{host}: ") if host else line
-        table.add_row(Text(f"    [{host}]{padding}", "bold") if host else "   ", Text(told, "red"))
+        prefix = Text(f"    [{host}]{padding}", "bold") if host else "   "
+        table.add_row(prefix, Text(line.removeprefix(f"{host}: ") if host else line, "red"))
     show(table)
 
 
@@ -212,20 +212,18 @@ def heading(name: str, hosts: Sequence[str] = ()) -> None:
 
 
 def steps(done: Sequence[Mapping[str, Any]], stopped: Mapping[str, Any] | None = None) -> None:
-    """Print the steps of a rollout, after the one that stopped it."""
+    """Print how a rollout ended, and its steps; `stopped` is the step that stopped it."""
     table = grid(0, 0, 0, gap=2)
     for one in done:
         mark, colour = VERDICTS["ok" if one["well"] else "failed"]
         name = _named(one["name"], one["hosts"])
         table.add_row(Text(f"  {mark}", colour), f"{name}: {one['outcome']}", lasting(one["seconds"]))
+    verdict = Text("The rollout succeeded", "bold green")
     if stopped:
-        show(
-            Text(
-                f"The rollout stopped at: {_named(stopped['name'], stopped['hosts'])}: {stopped['outcome']}", "bold red"
-            )
-        )
-        show(Text("→ its output is above; run the rollout again when that is mended", "red"))
-    show(table)
+        where = _named(stopped["name"], stopped["hosts"])
+        verdict = Text(f"The rollout stopped at {where}: {stopped['outcome']}", "bold red")
+        verdict.append("\n→ its output is above; fix the cause and run the rollout again")
+    show(verdict, table)
 
 
 def _named(name: str, hosts: Sequence[str]) -> str:

@@ -350,11 +350,22 @@ DONE = [
 def test_a_rollout_that_stopped_says_first_where_and_what_to_do(pipe: Pipe) -> None:
     terminal.steps(DONE, DONE[1])
     assert pipe.lines == [
-        "The rollout stopped at: Production: deploy (p1, p2): failed",
-        "→ its output is above; run the rollout again when that is mended",
+        "The rollout stopped at Production: deploy (p1, p2): failed",
+        "→ its output is above; fix the cause and run the rollout again",
         "  ✓  Staging: deploy: succeeded           12 s",
         "  ✗  Production: deploy (p1, p2): failed  3 min",
     ]
+
+
+def test_a_rollout_that_succeeded_says_so_first(pipe: Pipe) -> None:
+    terminal.steps(DONE[:1])
+    assert pipe.lines == ["The rollout succeeded", "  ✓  Staging: deploy: succeeded  12 s"]
+
+
+def test_the_hosts_of_a_step_are_named_before_it_begins(pipe: Pipe) -> None:
+    terminal.heading("Production: deploy", ["p1", "p2"])
+    terminal.heading("Staging: verify")
+    assert pipe.lines == ["── Production: deploy (p1, p2)", "── Staging: verify"]
 
 
 @pytest.mark.parametrize(
