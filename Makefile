@@ -1,81 +1,81 @@
-# The two that matter: `make demo` and `make test`, as root on Debian. `make help` lists the rest.
+# Start with `make demo` and `make test`, as root on Debian. `make help` lists all targets.
 SHELL := /bin/sh
 PYTHON ?= python3
 HOSTS ?= 1
 HOST ?= 1
 INVENTORY ?= inventories/prod.py
 BIN := .venv/bin
-# Four workers with a lab each, on two cores, since each also waits. They take the files in their order: the long ones
-# come first, the short ones fill the end.
+# Four workers with a lab each, on two cores, because tests also wait. Files are taken in order: long ones first, short
+# ones at the end.
 LABS := --tx '4*popen//python=tests/worker.sh' --dist loadfile --no-loadscope-reorder
 export PYINFRA_PROGRESS ?= off
 
-.PHONY: help venv demo test faults check rollout docs bench bundle lock lab-up lab-down lab-reset lab-ssh lab-tools
+.PHONY: help venv demo test faults check rollout docs bench bundle pins lab-up lab-down lab-reset lab-ssh lab-tools
 
-help: ## this list
+help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
-venv: .venv/.made ## what everything here runs with, into .venv; from bundle/wheels where there is one
+venv: .venv/.made ## install the tools into .venv, from bundle/wheels if that exists
 
-demo: lab-up ## a throwaway host, deployed to, verified, and where to look
+demo: lab-up ## boot a throwaway host, deploy to it, verify it, say where to look
 	$(BIN)/pyinfra -y inventories/lab.py deploy.py
 	$(BIN)/pyinfra -y inventories/lab.py verify.py --data patience=90
 	@echo
-	@echo "It runs; what it has proved stands above. To look around:"
-	@echo "  make lab-ssh                                                  # the host; its services are lgtm-*"
-	@echo "  ssh -F .lab/ssh_config -L 9090:127.0.0.1:9090 lab1            # then http://127.0.0.1:9090, Prometheus"
-	@echo "  $(PYTHON) -m lab scenario down --env production               # GatewayZ dies: in 5 minutes a mail in .lab/mail"
-	@echo "  $(BIN)/pyinfra inventories/lab.py deploy.py --dry --diff      # what another deploy would change"
-	@echo "  make lab-down                                                 # when you are done"
+	@echo "The stack runs; the table above shows what is proved. To look around:"
+	@echo "  make lab-ssh                                                  # log in to the host; its services are lgtm-*"
+	@echo "  ssh -F .lab/ssh_config -L 9090:127.0.0.1:9090 lab1            # then open http://127.0.0.1:9090 (Prometheus)"
+	@echo "  $(PYTHON) -m lab scenario down --env production               # stop GatewayZ: after 5 minutes a mail is in .lab/mail"
+	@echo "  $(BIN)/pyinfra inventories/lab.py deploy.py --dry --diff      # show what a deploy would change"
+	@echo "  make lab-down                                                 # stop the lab"
 
-test: .venv/.dev lab-tools ## everything the project promises, on real hosts
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/config  # most of it is promtool's, which uses one core
+test: .venv/.dev lab-tools ## test every promise of the project, on real hosts
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/config  # most time goes to promtool, which uses one core
 	$(BIN)/python -m pytest $(LABS) tests/faults tests/lab tests/lab_machines --durations=25
 
-faults: .venv/.dev lab-tools ## what breaks during a deploy, at every step and 30 random moments
+faults: .venv/.dev lab-tools ## break deploys at every step and at 30 random moments
 	LGTM_FAULTS=full $(BIN)/python -m pytest $(LABS) tests/faults -rs
 
-check: .venv/.dev ## lint, types, shell, dead code, stale pages
+check: .venv/.dev ## check style, types, shell, dead code, generated pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@! $(BIN)/vulture | grep -v 'unused variable'  # settings and fields are read by templates and reports
+	@! $(BIN)/vulture | grep -v 'unused variable'  # templates and reports read settings and fields
 	$(BIN)/python -m lgtm.tools.reference --check
 	$(BIN)/python tests/promises.py --check
 	$(BIN)/shellcheck -x lgtm/host/scripts/activate.sh lgtm/host/scripts/services.sh
 	$(BIN)/shellcheck --shell=sh --severity=warning lgtm/host/scripts/*.sh templates/*/*.sh tests/worker.sh
 
-rollout: .venv/.made ## staging, then production host by host
+rollout: .venv/.made ## deploy to staging, then to production host by host
 	$(BIN)/python -m lgtm.tools.rollout $(ROLLOUT)
 
-bench: .venv/.dev lab-tools ## speed on a lab host, as ratios in one run
+bench: .venv/.dev lab-tools ## measure the speed on a lab host, as ratios of one run
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.verify
 
-docs: .venv/.dev ## write anew the pages that are made of the code
+docs: .venv/.dev ## write the generated pages
 	$(BIN)/python -m lgtm.tools.reference
 	$(BIN)/python tests/promises.py
 
-bundle: .venv/.made ## one archive for a site without internet, for INVENTORY=inventories/prod.py
+bundle: .venv/.made ## make an archive for a site without internet (INVENTORY=inventories/prod.py)
 	$(BIN)/python -m lgtm.tools.bundle $(INVENTORY)
 
-lock: .venv/.made ## record the published checksums that artifacts.lock lacks
+pins: .venv/.made ## record the checksums that artifacts.lock lacks
 	$(BIN)/python -m lgtm.tools.pins
 
-lab-up: .venv/.dev ## boot HOSTS=1 throwaway hosts, and what they talk to
+lab-up: .venv/.dev ## boot HOSTS=1 throwaway hosts, and the services they talk to
 	$(BIN)/python -m lab up --hosts $(HOSTS)
 
-lab-down: ## stop the lab and leave nothing behind
+lab-down: ## stop the lab and remove it
 	$(PYTHON) -m lab down
 
-lab-reset: ## return the lab's hosts to bare
+lab-reset: ## reset the lab's hosts to bare ones
 	$(PYTHON) -m lab reset
 
 lab-ssh: ## log in to HOST=1
 	$(PYTHON) -m lab ssh $(HOST)
 
 lab-tools: .venv/.dev
-	@if [ "$$(id -u)" != 0 ]; then echo "note: not root, so what needs lab hosts is skipped"; \
+	@if [ "$$(id -u)" != 0 ]; then echo "note: not root, so tests that need lab hosts are skipped"; \
 	else $(PYTHON) -m lab prerequisites --tests && $(BIN)/python -m lab prepare; fi
 
 .venv/.made: pyproject.toml
@@ -89,7 +89,7 @@ lab-tools: .venv/.dev
 	else $(BIN)/pip install -q --disable-pip-version-check -e .; fi
 	@touch $@
 
-# What tests, checks and the lab want beside: not in the way of whoever only deploys.
+# Tests, checks and the lab need more packages than a deploy does.
 .venv/.dev: .venv/.made
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@

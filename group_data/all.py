@@ -1,3 +1,3 @@
-"""What holds in every environment. Only what differs from a service's own default stands here."""
+"""Settings for all environments: only those that differ from the defaults in docs/configuration.md."""
 
 _sudo = True

@@ -1,8 +1,8 @@
-"""Throwaway hosts on this machine; every target is the lab's own."""
+"""The lab: throwaway hosts on this machine, which watch only the lab's own targets."""
 
 environment = "lab"
 allow_unlocked = True  # Debian's binaries and stand-ins
-artifact_push = True  # lab hosts have no way out
+artifact_push = True  # lab hosts cannot reach the internet
 artifact_fallback = ".lab/artifacts"
 
 ssh_user = "operator"
@@ -14,6 +14,6 @@ prometheus_gatewayz_production_url = "http://198.18.0.1:8000"
 prometheus_gatewayz_staging_url = "http://198.18.0.1:8001"
 redis_exporter_redis_url = "redis://198.18.0.1:6379"
 
-# The lab's backend is in no inventory, and sends its logs and traces over the bridge.
+# The lab's backend is in no inventory. It sends its logs and traces over the bridge.
 loki_exposed = True
 tempo_exposed = True

@@ -1,3 +1,3 @@
-"""The lab's own settings, for its second inventory."""
+"""The lab's settings, for its second inventory."""
 
-from group_data.lab import *  # noqa: F403  pyinfra hands on names that come by a star, and no others
+from group_data.lab import *  # noqa: F403  pyinfra reads names imported by a star, and no other imports

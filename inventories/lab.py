@@ -1,4 +1,4 @@
-"""Everything on one lab host. A group is a service: its hosts carry it."""
+"""One lab host with all services. A group is a service: its hosts run that service."""
 
 _lab1 = ("lab1", {"ssh_hostname": "198.18.0.11", "private_address": "198.18.0.11"})
 

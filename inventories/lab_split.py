@@ -1,4 +1,4 @@
-"""The stack split over two lab hosts: the stores on one, what people and alerts need on the other."""
+"""Two lab hosts: Mimir, Loki and Tempo on lab2, the other services on lab1."""
 
 _lab1 = ("lab1", {"ssh_hostname": "198.18.0.11", "private_address": "198.18.0.11"})
 _lab2 = ("lab2", {"ssh_hostname": "198.18.0.12", "private_address": "198.18.0.12"})

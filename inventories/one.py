@@ -1,4 +1,4 @@
-"""One VM that carries everything. Put your own VM's address here; a group is a service."""
+"""One VM with all services. Replace the address by your own. A group is a service: its hosts run that service."""
 
 _vm = "192.0.2.7"
 
@@ -10,5 +10,5 @@ tempo = [_vm]
 grafana = [_vm]
 alloy = [_vm]
 node_exporter = [_vm]
-# blackbox_exporter = [_vm]  # watches certificates of what is scraped over https
-# redis_exporter = [_vm]     # wants redis_exporter_redis_url in group_data/one.py
+# blackbox_exporter = [_vm]  # checks the certificates of https targets
+# redis_exporter = [_vm]     # needs redis_exporter_redis_url in group_data/one.py

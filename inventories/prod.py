@@ -1,11 +1,11 @@
-"""Production: three VMs by role. Replace the names and the addresses by your own.
+"""Production: three VMs by role. Replace the names and addresses by your own. A group is a service.
 
-`private_address` is where a host's peers reach it; only what a peer needs listens there.
+Other hosts of the site reach a host at its `private_address`. Only ports that they need listen there.
 """
 
-_monitor = ("monitor.example.com", {"private_address": "192.0.2.20"})  # asks, alerts and shows
-_metrics = ("metrics.example.com", {"private_address": "192.0.2.21"})  # keeps samples for long
-_telemetry = ("telemetry.example.com", {"private_address": "192.0.2.22"})  # keeps logs and traces
+_monitor = ("monitor.example.com", {"private_address": "192.0.2.20"})  # scrapes, alerts, dashboards
+_metrics = ("metrics.example.com", {"private_address": "192.0.2.21"})  # long-term samples
+_telemetry = ("telemetry.example.com", {"private_address": "192.0.2.22"})  # logs and traces
 
 prometheus = alertmanager = grafana = redis_exporter = blackbox_exporter = [_monitor]
 mimir = [_metrics]

@@ -1,4 +1,4 @@
-"""Staging: one host carries everything. Replace the name and the address by your own."""
+"""Staging: one host with all services. Replace the name and address by your own. A group is a service."""
 
 _monitor = ("monitor.staging.example.com", {"private_address": "192.0.2.10"})
 

@@ -1,4 +1,4 @@
-"""All that a task module imports: what it declares a service with, checks it with, and renders it with."""
+"""The façade: everything that a task module imports, to declare, check and render a service."""
 
 from lgtm.load.render import read, render
 from lgtm.model.barriers import Barrier, number
@@ -10,6 +10,7 @@ from lgtm.model.checks import (
     NotYet,
     Plot,
     Write,
+    body_of,
     data_of,
     metric,
     ready,
@@ -75,6 +76,7 @@ __all__ = [
     "Volume",
     "Write",
     "as_json",
+    "body_of",
     "combined",
     "credential",
     "data_of",

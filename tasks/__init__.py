@@ -1,1 +1,1 @@
-"""One module per service: what it is, never how it gets there."""
+"""One module or package per service. It declares what the service is, and never touches a host."""

@@ -1,4 +1,4 @@
-"""Grafana Alloy: ships the journal of its host to Loki, so that the stack's own logs are at hand too."""
+"""Grafana Alloy: sends the journal of its host, with the logs of the stack, to Loki."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lgtm.task import (
 )
 
 USES = ("loki",)
-DATA = "/data/alloy"  # how far the journal has been read
+DATA = "/data/alloy"  # the position in the journal
 STABILITY = "--stability.level=generally-available"
 COMPONENTS = "alloy_component_controller_running_components"
 SENT, DROPPED = "loki_write_sent_entries_total", "loki_write_dropped_entries_total"
@@ -40,8 +40,11 @@ class AlloySettings(ServiceSettings):
     version: str = "1.20.1"
     http_port: PortNumber = 12345
     log_level: Literal["debug", "info", "warn", "error"] = "info"
-    max_age: Duration = "12h"  # how far back the journal of a new host is read
-    stack_only: bool = False  # ship what the lgtm-* units say, and not the whole journal
+    stop_timeout: int = 90  # Alloy takes up to a minute to send what it holds
+    max_age: Duration = "12h"
+    """How far back the journal of a new host is read."""
+    stack_only: bool = False
+    """Ship only the log lines of the `lgtm-*` units instead of the whole journal."""
 
 
 def component(settings: AlloySettings, site: Site) -> Component:
@@ -50,28 +53,20 @@ def component(settings: AlloySettings, site: Site) -> Component:
         artifact=Artifact("alloy", settings.version),
         unit=Unit(
             command=_command(site),
-            groups=("systemd-journal",),  # may read every unit's lines, and nothing more
+            groups=("systemd-journal",),  # read access to the journal, and nothing more
             relax={"MemoryDenyWriteExecute": None} if _compiles(settings) else {},
             reason="Alloy 1.16 and later compile WebAssembly (of regular expressions) as they start"
             if _compiles(settings)
             else "",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
-            stop_timeout=90,  # Alloy gives itself up to a minute to hand over what it holds
         ),
         ready=site.url("alloy", "/-/ready"),
         ports=(site.port("alloy"),),
         files=(ConfigFile("config.alloy", _main(settings, site), "reload"),),
         volumes=(Volume(DATA),),
         validators=(Validator(("{artifact}/alloy", "validate", STABILITY, "{etc}/config.alloy")),),
-        # The metric says that the file was parsed; that its components run is for the check `alloy.components`.
-        reload=Reload(
-            site.url("alloy", "/metrics"),
-            "alloy_config_last_load_successful",
-            "alloy_config_last_load_success_timestamp_seconds",
-        ),
+        # The metric shows only that the file is valid. The check `alloy.components` shows that its components run.
+        reload=Reload.named(site.url("alloy", "/metrics"), "alloy_config_last_load"),
         after=("loki",) if "loki" in site.here.services else (),
-        ready_timeout=settings.ready_timeout,
     )
 
 
@@ -88,18 +83,18 @@ def _command(site: Site) -> tuple[str, ...]:
 
 
 def _compiles(settings: AlloySettings) -> bool:
-    """Whether the release is built with upstream's tag gore2regex (grafana/alloy 6289)."""
+    """Whether the release is built with the tag gore2regex (grafana/alloy 6289)."""
     return number(settings.version) >= (1, 16, 0)
 
 
 def _main(settings: AlloySettings, site: Site) -> str:
     here, loki = site.here.name, site.the("loki")
     if loki is None:
-        raise Refusal(f"{here}: alloy ships the journal to Loki, but no host carries loki; add one, or drop alloy")
+        raise Refusal(f"{here}: alloy ships the journal to Loki, but no host carries loki; add one, or remove alloy")
     return render(
         __file__, "config.alloy",
         settings=settings, host=here, environment=site.environment,
-        max_age=f"{seconds(settings.max_age):.0f}s",  # Alloy knows no days
+        max_age=f"{seconds(settings.max_age):.0f}s",  # Alloy has no unit for days
         push=site.url("loki", "/loki/api/v1/push", loki),
     )  # fmt: skip
 
@@ -109,22 +104,22 @@ def checks(settings: AlloySettings, site: Site) -> list[Check]:
     return [
         ready("alloy", site.url("alloy", "/-/ready"), settings.ready_timeout),
         Check(
-            "alloy.components", "Every part of Alloy's configuration runs", metrics, _components,
-            f"{journal} names the component; the journal needs libsystemd on the host",
+            id="alloy.components", title="All components of Alloy are healthy", url=metrics, judge=_components,
+            remedy=f"{journal} names the failing component; to read the journal, Alloy needs libsystemd on the host",
         ),
         Check(
-            "alloy.sends", "The journal's lines reach Loki, and none is lost", metrics, _sends,
-            f"{journal}; Loki refuses lines that are too long, too old or too many", patience=60, slow=True,
+            id="alloy.sends", title="Log lines reach Loki, and none is lost", url=metrics, judge=_sends,
+            remedy=f"{journal}; Loki refuses lines that are too long, too old or too many", patience=60, slow=True,
         ),
     ]  # fmt: skip
 
 
 def _components(answer: Answer) -> str:
-    every = metric(answer, COMPONENTS)
-    ill = every - sum(samples(answer, COMPONENTS, 'health_type="healthy"'))
-    if ill:
-        raise Bad(f"{ill:.0f} of {every:.0f} components are not healthy")
-    return f"{every:.0f} components"
+    total = metric(answer, COMPONENTS)
+    failing = total - sum(samples(answer, COMPONENTS, 'health_type="healthy"'))
+    if failing:
+        raise Bad(f"{failing:.0f} of {total:.0f} components are not healthy")
+    return f"{total:.0f} components"
 
 
 def _sends(answer: Answer) -> str:

@@ -1,4 +1,4 @@
-"""blackbox_exporter: looks at the certificates of what the site relies on, so that none expires unseen."""
+"""blackbox_exporter: probes the certificates that the site depends on, to alert before one expires."""
 
 from __future__ import annotations
 
@@ -45,19 +45,12 @@ def component(settings: BlackboxExporterSettings, site: Site) -> Component:
                 f"--web.listen-address={site.target('blackbox_exporter')}",
                 f"--log.level={settings.log_level}",
             ),
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
         ),
         ready=site.url("blackbox_exporter", "/-/healthy"),
         ports=(site.port("blackbox_exporter"),),
         files=(ConfigFile("blackbox.yml", read(__file__, "blackbox.yml"), "reload"),),
         validators=(Validator(("{artifact}/blackbox_exporter", "--config.check", "--config.file={etc}/blackbox.yml")),),
-        reload=Reload(
-            site.url("blackbox_exporter", "/metrics"),
-            "blackbox_exporter_config_last_reload_successful",
-            "blackbox_exporter_config_last_reload_success_timestamp_seconds",
-        ),
-        ready_timeout=settings.ready_timeout,
+        reload=Reload.named(site.url("blackbox_exporter", "/metrics"), "blackbox_exporter_config_last_reload"),
     )
 
 
@@ -69,24 +62,23 @@ def checks(settings: BlackboxExporterSettings, site: Site) -> list[Check]:
 
 
 def _probed(site: Site) -> dict[str, Endpoint]:
-    """`host:port` of every certificate that some Prometheus has us look at → how it asks."""
-    asking = [node.services["prometheus"] for node in site.carrying("prometheus")]
-    found = [job for one in asking if isinstance(one, PrometheusSettings) for job in jobs(one, site)]
+    """`host:port` of every certificate in a scrape job of Prometheus → its endpoint."""
+    every = [job for _, settings in site.settings_of(PrometheusSettings) for job in jobs(settings, site)]
     return {
-        endpoint.params["target"]: endpoint for job in found if job.name == CERTIFICATES for endpoint in job.endpoints
+        endpoint.params["target"]: endpoint for job in every if job.name == CERTIFICATES for endpoint in job.endpoints
     }
 
 
 def _certificate(endpoint: Endpoint) -> Check:
     at = endpoint.params["target"]
     return Check(
-        f"blackbox_exporter.{at}",
-        f"The certificate of {at} is trusted",
-        f"http://{endpoint.address}/probe?{urlencode(endpoint.params)}",
-        _expiry,
-        "journalctl -u lgtm-blackbox_exporter -g level=ERROR says why: nobody answers, or the certificate has "
-        "expired, is for another name, or comes from an authority that the host does not trust",
-        "world",
+        id=f"blackbox_exporter.{at}",
+        title=f"The certificate of {at} is trusted",
+        url=f"http://{endpoint.address}/probe?{urlencode(endpoint.params)}",
+        judge=_expiry,
+        remedy="journalctl -u lgtm-blackbox_exporter -g level=ERROR shows the reason: no answer, or the certificate "
+        "has expired, is for another name, or is signed by an authority that the host does not trust",
+        gate="world",
         slow=True,
     )
 

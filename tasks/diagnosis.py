@@ -1,4 +1,4 @@
-"""The known problems: what a person would look at, in order. The first that is not well is the cause."""
+"""Known problems, each with its checks in the order of cause and effect: the first one that fails is the cause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lgtm.task import Problem
 
 PROBLEMS = (
     Problem(
-        "volumes", "A service may not write its data",
+        "volumes", "A service cannot write its data",
         ("host.mounts", "host.volumes", "host.disk", "*.owners", "*.active"), (),
     ),
     Problem(
@@ -16,7 +16,7 @@ PROBLEMS = (
          "mimir.query", "mimir.up.*", "mimir.series.*"), ("mimir", "prometheus"),
     ),
     Problem(
-        "mails", "Mails do not come",
+        "mails", "Mails do not arrive",
         ("alertmanager.owners", "alertmanager.active", "alertmanager.ready", "alertmanager.config",
          "alertmanager.smtp_login", "alertmanager.email", "prometheus.active", "prometheus.alertmanagers",
          "prometheus.rules", "alertmanager.drill"), ("alertmanager",),

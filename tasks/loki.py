@@ -1,4 +1,4 @@
-"""Grafana Loki: the store of log lines, all its parts in one process."""
+"""Grafana Loki: stores log lines, with all its components in one process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from lgtm.task import (
     Many,
     Port,
     PortNumber,
-    Reload,
     ServiceSettings,
     Settings,
     Site,
@@ -36,20 +35,18 @@ from lgtm.task import (
     metric,
     read,
     ready,
-    reloaded,
     render,
     rules_loaded,
     seconds,
 )
 
-from .shared import canary, inforce
+from .shared import canary, inforce, runtime
 
 USES = ("mimir",)
 DATA = "/data/loki"
-RECORD = f"{DATA}/schema"  # the periods this host's logs are written with
-TENANT = "fake"  # Loki's own name for the one tenant it has without authentication
+RECORD = f"{DATA}/schema"  # the schema periods of the logs on this host
+TENANT = "fake"  # Loki's name for its only tenant while authentication is off
 RULES = f"rules/{TENANT}/logs.yml"
-RELOADED = "loki_runtime_config_last_reload_successful"
 EPOCH = "2025-01-01"
 
 
@@ -64,7 +61,7 @@ def _day(value: str) -> str:
 
 def _append_only(periods: tuple[Period, ...]) -> tuple[Period, ...]:
     if not periods or periods[0].start != EPOCH:
-        raise ValueError(f"must begin with the period of {EPOCH}; further ones are added after it")
+        raise ValueError(f"must begin with the period of {EPOCH}; add further periods after it")
     for earlier, later in pairwise(periods):
         if earlier.start >= later.start:
             raise ValueError(f"must be in order of start, but {later.start} comes after {earlier.start}")
@@ -78,30 +75,43 @@ def _kept(value: str) -> str:
 
 
 class Period(Settings):
-    """How logs are stored from a day on: `{"start": "2027-01-01", "version": "v13"}`. Never edited once begun."""
+    """How logs are stored from a day on: `{"start": "2027-01-01", "version": "v13"}`. One that has begun is final."""
 
-    start: Annotated[str, AfterValidator(_day)]  # 0:00 UTC; in the future when it is added
+    start: Annotated[str, AfterValidator(_day)]
+    """First day of the period, from 0:00 UTC. It must be in the future when the period is added."""
     store: Literal["tsdb"] = "tsdb"
+    """Type of the index."""
     version: Annotated[str, Field(pattern=r"^v(1[3-9]|[2-9][0-9])$")] = "v13"
+    """Version of the schema."""
 
 
 class LokiSettings(ServiceSettings):
     version: str = "3.7.8"
     http_port: PortNumber = 3100
-    grpc_port: PortNumber = 9096  # between Loki's own parts
-    bytes_expected: Bytes = 200 * 2**20  # that a day's lines take on disk, for the estimate of what is needed
-    retention: Annotated[Duration, AfterValidator(_kept)] = "30d"  # how long lines are kept, and can be asked for
-    ingestion_rate: int = 10  # megabytes per second, on average
-    ingestion_burst: int = 20  # megabytes accepted at once
-    max_streams: int = 10_000  # active streams, which are combinations of labels
-    max_query_series: int = 2000  # series a query may answer with
-    max_query_lines: int = 5000  # lines a query may answer with
+    grpc_port: PortNumber = 9096
+    """TCP port for gRPC between Loki's components."""
+    bytes_expected: Bytes = 200 * 2**20
+    """Bytes on disk of one day of logs, to estimate the disk space that is needed."""
+    retention: Annotated[Duration, AfterValidator(_kept)] = "30d"
+    """How long log lines are kept and can be queried, a day at least."""
+    ingestion_rate: int = 10
+    """Maximum megabytes per second, on average."""
+    ingestion_burst: int = 20
+    """Maximum megabytes in one burst."""
+    max_streams: int = 10_000
+    """Maximum active streams. A stream is a combination of labels."""
+    max_query_series: int = 2000
+    """Maximum series in the result of a query."""
+    max_query_lines: int = 5000
+    """Maximum lines in the result of a query."""
     query_timeout: Duration = "1m"
-    # Append-only: a new period starts in the future, an old one is never edited. The host refuses everything else.
+    """Maximum run time of a query."""
     schema_periods: Annotated[Many[Annotated[Period, Field(strict=False)]], AfterValidator(_append_only)] = (
         Period(start=EPOCH),
     )
-    stop_timeout: int = 120  # seconds until a stopping Loki is killed
+    """Schema of the stored logs, by day. Append only: a new period starts in the future, and a period that has begun
+    is never changed. The host refuses anything else."""
+    stop_timeout: int = 120
 
 
 def component(settings: LokiSettings, site: Site) -> Component:
@@ -113,10 +123,7 @@ def component(settings: LokiSettings, site: Site) -> Component:
             before=(("/bin/sh", etc("loki", "schema.sh"), "record", etc("loki", "schema"), RECORD),),
             relax={"RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK"},
             reason="it lists the host's network interfaces as it starts, and warns eleven times where it may not",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=600,  # replaying a large write-ahead log
-            stop_timeout=settings.stop_timeout,
         ),
         ready=site.url("loki", "/ready"),
         ports=(site.port("loki"), Port("grpc", settings.grpc_port, LOOPBACK)),
@@ -126,11 +133,8 @@ def component(settings: LokiSettings, site: Site) -> Component:
             Validator(("{artifact}/loki", "-verify-config", "-config.file={etc}/loki.yml")),
             Validator(("/bin/sh", "{etc}/schema.sh", "check", "{etc}/schema", RECORD)),
         ),
-        # Loki reads runtime.yaml again every 5 s and reports the sha256 of what it makes of it. The template is
-        # written as Loki itself would write it (sorted, four spaces), so that this is the file's own sha256.
-        reload=Reload(site.url("loki", "/metrics"), RELOADED, "loki_runtime_config_hash", signal=None, timeout=30),
+        reload=runtime.reload("loki", "loki", site),
         after=tuple(name for name in USES if name in site.here.services),
-        ready_timeout=settings.ready_timeout,
     )
 
 
@@ -159,18 +163,14 @@ def checks(settings: LokiSettings, site: Site) -> list[Check]:
     return [
         ready("loki", site.url("loki", "/ready"), settings.ready_timeout),
         Check(
-            "loki.query", "Loki answers queries", site.url("loki", "/loki/api/v1/labels"), _labels,
-            f"{journal} -n 50; a full or unreadable {DATA} is the usual cause",
+            id="loki.query", title="Loki answers queries", url=site.url("loki", "/loki/api/v1/labels"), judge=_labels,
+            remedy=f"{journal} -n 50; usual cause: {DATA} is full or not readable",
         ),
         Check(
-            "loki.ingester", "Loki takes lines in", site.url("loki", "/metrics"), _ingester,
-            f"see /ring of Loki; {journal} -g ingester",
+            id="loki.ingester", title="Loki accepts log lines", url=site.url("loki", "/metrics"), judge=_ingester,
+            remedy=f"open /ring of Loki; {journal} -g ingester",
         ),
-        Check(
-            "loki.runtime", "Loki's limits are the deployed ones", site.url("loki", "/metrics"),
-            partial(reloaded, name=RELOADED, file="runtime.yaml"),
-            f"{journal} -g runtime says what is wrong; the last good limits stay in force",
-        ),
+        runtime.check("loki", "Loki", "loki", site),
         inforce.check("loki", "Loki", site.url("loki", "/config"), _main(settings, site), inforce.body),
         canary.line(site),
         *_ruler(site),
@@ -179,43 +179,44 @@ def checks(settings: LokiSettings, site: Site) -> list[Check]:
 
 
 def _ruler(site: Site) -> list[Check]:
-    """The recording rules are in force; no check where there is no Mimir to write to."""
+    """Loki evaluates the recording rules; no check without a Mimir to write to."""
     if not site.the("mimir"):
         return []
     names = set(re.findall(r"record: (\S+)", read(__file__, "rules/logs.yml")))
     return [
         Check(
-            "loki.rules", "Loki's recording rules are evaluated", site.url("loki", "/prometheus/api/v1/rules"),
-            partial(rules_loaded, names=names),
-            "journalctl -u lgtm-loki -g rule; one bad expression stops its whole file", patience=90, slow=True,
+            id="loki.rules", title="Loki evaluates its recording rules",
+            url=site.url("loki", "/prometheus/api/v1/rules"), judge=partial(rules_loaded, names=names),
+            remedy="journalctl -u lgtm-loki -g rule; one invalid expression disables its whole file",
+            patience=90, slow=True,
         )
     ]  # fmt: skip
 
 
 def _lines(site: Site) -> list[Check]:
-    """The journals of the site's own hosts arrive; no check where nothing ships them."""
+    """The journals of the site's hosts arrive; no check without Alloy."""
     if not site.carrying("alloy"):
         return []
     query = quote('sum(count_over_time({job="journal"}[5m]))', safe="")
     return [
         Check(
-            "loki.lines", "Lines from the journals arrive in Loki",
-            site.url("loki", f"/loki/api/v1/query?query={query}"), _arrived,
-            "journalctl -u lgtm-alloy -n 50 on the hosts that ship logs", "peer", patience=60, slow=True,
+            id="loki.lines", title="Log lines of the hosts' journals arrive in Loki",
+            url=site.url("loki", f"/loki/api/v1/query?query={query}"), judge=_arrived,
+            remedy="journalctl -u lgtm-alloy -n 50 on the hosts that ship logs", gate="peer", patience=60, slow=True,
         )
     ]  # fmt: skip
 
 
 def _labels(answer: Answer) -> str:
     if answer.json().get("status") == "success" and "data" not in answer.json():
-        return "no lines yet"  # an empty Loki leaves `data` out
+        return "no lines yet"  # an empty Loki omits `data`
     return f"{len(data_of(answer))} label names"
 
 
 def _ingester(answer: Answer) -> str:
     active = metric(answer, "loki_ring_members", 'name="ingester"', 'state="ACTIVE"')
     if active != 1:
-        raise Bad(f"{active:.0f} active ingesters, where there should be 1")
+        raise Bad(f"{active:.0f} active ingesters instead of 1")
     return "1 active ingester"
 
 

@@ -1,9 +1,8 @@
-"""Grafana Mimir: long-term store for Prometheus metrics, all its parts in one process."""
+"""Grafana Mimir: long-term store for metrics, with all its components in one process."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
 
 from lgtm.task import (
     LOOPBACK,
@@ -16,7 +15,6 @@ from lgtm.task import (
     Port,
     PortNumber,
     Refusal,
-    Reload,
     Scrape,
     ServiceSettings,
     Site,
@@ -26,34 +24,40 @@ from lgtm.task import (
     data_of,
     etc,
     ready,
-    reloaded,
     render,
     rules_loaded,
 )
 
-from .prometheus import pipeline, rules
+from .prometheus import rules
 from .prometheus.settings import PrometheusSettings
-from .shared import inforce
+from .shared import disk, inforce, runtime
+from .shared.limits import SeriesLimit
 
-TENANT = "anonymous"  # Mimir's one tenant while multitenancy is off
+TENANT = "anonymous"  # Mimir's only tenant while multitenancy is off
 SCRAPE = Scrape("30s", "10s")
 DATA = "/data/mimir"
-RELOADED = "cortex_runtime_config_last_reload_successful"
 
 
-class MimirSettings(ServiceSettings):
+class MimirSettings(SeriesLimit, ServiceSettings):
     version: str = "2.11.0"
     http_port: PortNumber = 9009
-    grpc_port: PortNumber = 9095  # between Mimir's own parts
-    memberlist_port: PortNumber = 7946  # between Mimir's own parts
-    retention: Duration = "30d"  # how long samples are kept
-    series_expected: int = 20_000  # active series, for the estimate of the disk that is needed
-    max_series: int = 500_000  # active series
-    ingestion_rate: int = 50_000  # samples per second, on average
-    ingestion_burst: int = 500_000  # samples accepted at once
-    out_of_order_window: Duration = "30m"  # how much older than its series' newest a sample may be
-    max_exemplars: int = 100_000  # exemplars kept in memory; 0 = none
-    stop_timeout: int = 120  # seconds until a stopping Mimir is killed
+    grpc_port: PortNumber = 9095
+    """TCP port for gRPC between Mimir's components."""
+    memberlist_port: PortNumber = 7946
+    """TCP port for gossip between Mimir's components."""
+    retention: Duration = "30d"
+    """How long samples are kept."""
+    series_expected: int = 20_000
+    """Active series, to estimate the disk space that is needed."""
+    ingestion_rate: int = 50_000
+    """Maximum samples per second, on average."""
+    ingestion_burst: int = 500_000
+    """Maximum samples in one burst."""
+    out_of_order_window: Duration = "30m"
+    """How much older than the newest sample of its series a sample may be."""
+    max_exemplars: int = 100_000
+    """Maximum exemplars kept in memory; 0 = none."""
+    stop_timeout: int = 120
 
 
 def component(settings: MimirSettings, site: Site) -> Component:
@@ -65,13 +69,10 @@ def component(settings: MimirSettings, site: Site) -> Component:
             command=("{artifact}/mimir", f"-config.file={etc('mimir', 'mimir.yml')}"),
             relax={"RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK"},
             reason="Go lists the interfaces while Mimir registers its flags, even when every address is set",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=1200,  # 20 minutes: replaying a large write-ahead log
-            stop_timeout=settings.stop_timeout,
         ),
         ready=site.url("mimir", "/ready"),
-        # One Mimir talks to itself only; several will need grpc and memberlist at `site.address`.
+        # A single Mimir uses grpc and memberlist only itself; several will need them at `site.address`.
         ports=(
             http,
             Port("grpc", settings.grpc_port, LOOPBACK),
@@ -82,12 +83,9 @@ def component(settings: MimirSettings, site: Site) -> Component:
             ConfigFile("runtime.yaml", render(__file__, "runtime.yaml", settings=settings), "reload"),
             *_rules(site),
         ),
-        volumes=(Volume(DATA, expects=pipeline.stored(settings.series_expected, settings.retention)),),
+        volumes=(Volume(DATA, expects=disk.stored(settings.series_expected, settings.retention)),),
         validators=(Validator(("{artifact}/mimir", "-modules", "-config.file={etc}/mimir.yml")),),
-        # Mimir reads runtime.yaml again every 5 s and reports the sha256 of what it makes of it. The template is
-        # written as Mimir itself would write it (sorted, four spaces), so that this is the file's own sha256.
-        reload=Reload(site.url("mimir", "/metrics"), RELOADED, "cortex_runtime_config_hash", signal=None, timeout=30),
-        ready_timeout=settings.ready_timeout,
+        reload=runtime.reload("mimir", "cortex", site),
     )
 
 
@@ -101,7 +99,7 @@ def _main(settings: MimirSettings, site: Site) -> str:
 
 
 def _alertmanagers(site: Site) -> list[str]:
-    """Where Mimir's ruler sends alerts. That Mimir talks to them is the exception, so nothing is opened for it."""
+    """URLs to which Mimir's ruler sends alerts. Alertmanager's port is not opened for it by default."""
     for node in site.carrying("alertmanager"):
         if node != site.here and site.address("alertmanager", node) == LOOPBACK:
             raise Refusal(
@@ -112,9 +110,8 @@ def _alertmanagers(site: Site) -> list[str]:
 
 
 def _rules(site: Site) -> tuple[ConfigFile, ...]:
-    """The rule files that a Prometheus leaves to Mimir's ruler, which reads them again every minute."""
-    for node in site.carrying("prometheus"):
-        settings = cast("PrometheusSettings", node.services["prometheus"])
+    """The rule files that Mimir's ruler evaluates instead of Prometheus. It reads them again every minute."""
+    for node, settings in site.settings_of(PrometheusSettings):
         files = [one for one in rules.rule_files(settings, site.at(node)) if one.path in rules.mimirs(settings)]
         return tuple(ConfigFile(one.path.replace("rules/", f"rules/{TENANT}/"), one.content, "none") for one in files)
     return ()
@@ -124,33 +121,37 @@ def checks(settings: MimirSettings, site: Site) -> list[Check]:
     return [
         ready("mimir", site.url("mimir", "/ready"), settings.ready_timeout),
         Check(
-            "mimir.query",
-            "Mimir answers queries",
-            site.url("mimir", "/prometheus/api/v1/labels"),
-            _labels,
-            "journalctl -u lgtm-mimir -n 50; a full or unreadable /data/mimir is the usual cause",
+            id="mimir.query",
+            title="Mimir answers queries",
+            url=site.url("mimir", "/prometheus/api/v1/labels"),
+            judge=_labels,
+            remedy="journalctl -u lgtm-mimir -n 50; usual cause: /data/mimir is full or not readable",
         ),
-        Check(
-            "mimir.runtime",
-            "Mimir's limits are the deployed ones",
-            site.url("mimir", "/metrics"),
-            partial(reloaded, name=RELOADED, file="runtime.yaml"),
-            "journalctl -u lgtm-mimir -g runtime says what is wrong; the last good limits stay in force",
-        ),
+        runtime.check("mimir", "Mimir", "cortex", site),
         inforce.check("mimir", "Mimir", site.url("mimir", "/config"), _main(settings, site), inforce.body),
         *_ruler(site),
     ]
 
 
 def _ruler(site: Site) -> list[Check]:
-    """The rules that are Mimir's to evaluate are in force; no check where there are none."""
+    """Mimir evaluates its rules; no check if it has none."""
     names = rules.names(_rules(site))
     if not names:
         return []
-    remedy = "journalctl -u lgtm-mimir -g rule; one bad expression stops its whole file"
+    remedy = "journalctl -u lgtm-mimir -g rule; one invalid expression disables its whole file"
     url = site.url("mimir", "/prometheus/api/v1/rules")
     judge = partial(rules_loaded, names=names)
-    return [Check("mimir.rules", "Mimir evaluates its rules", url, judge, remedy, patience=120, slow=True)]
+    return [
+        Check(
+            id="mimir.rules",
+            title="Mimir evaluates its rules",
+            url=url,
+            judge=judge,
+            remedy=remedy,
+            patience=120,
+            slow=True,
+        )
+    ]
 
 
 def _labels(answer: Answer) -> str:

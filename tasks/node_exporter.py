@@ -1,4 +1,4 @@
-"""node_exporter: the host's own metrics."""
+"""node_exporter: metrics of the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lgtm.task import (
     ready,
 )
 
-# What must work on any Linux; each fails when the hardening hides too much of the host.
+# Collectors that must work on any Linux. They fail if the hardening hides too much of the host.
 ESSENTIAL = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat")
 
 
@@ -38,7 +38,7 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
                 f"--log.level={settings.log_level}",
             ),
             relax={
-                "TemporaryFileSystem": None,  # which it would show among the host's file systems
+                "TemporaryFileSystem": None,  # it would be reported as a file system of the host
                 "PrivateTmp": "yes",
                 "ProtectProc": None,
                 "PrivateUsers": None,
@@ -48,12 +48,9 @@ def component(settings: NodeExporterSettings, site: Site) -> Component:
                 "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK",
             },
             reason="its work is to see the whole host: /proc, mounts, interfaces, how far the clock may be off",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
         ),
         ready=site.url("node_exporter", "/"),
         ports=(site.port("node_exporter"),),
-        ready_timeout=settings.ready_timeout,
     )
 
 
@@ -61,11 +58,11 @@ def checks(settings: NodeExporterSettings, site: Site) -> list[Check]:
     return [
         ready("node_exporter", site.url("node_exporter", "/"), settings.ready_timeout),
         Check(
-            "node_exporter.collectors",
-            "node_exporter sees the host",
-            site.url("node_exporter", "/metrics"),
-            _collectors,
-            "journalctl -u lgtm-node_exporter -n 50; the unit's hardening may hide what the collector reads",
+            id="node_exporter.collectors",
+            title="node_exporter's essential collectors work",
+            url=site.url("node_exporter", "/metrics"),
+            judge=_collectors,
+            remedy="journalctl -u lgtm-node_exporter -n 50; the unit's hardening may hide what the collector reads",
         ),
     ]
 
@@ -74,7 +71,7 @@ def _collectors(answer: Answer) -> str:
     if not answer.status:
         raise Bad(answer.body.strip())
     working = {f'node_scrape_collector_success{{collector="{name}"}} 1': name for name in ESSENTIAL}
-    blind = sorted(working[line] for line in working.keys() - set(answer.body.splitlines()))
-    if blind:
-        raise Bad(f"HTTP {answer.status}, not working: {', '.join(blind)}")
+    failing = sorted(working[line] for line in working.keys() - set(answer.body.splitlines()))
+    if failing:
+        raise Bad(f"HTTP {answer.status}, not working: {', '.join(failing)}")
     return f"{len(ESSENTIAL)} essential collectors work"

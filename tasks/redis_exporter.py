@@ -1,4 +1,4 @@
-"""redis_exporter: the metrics of the Redis that GatewayZ uses."""
+"""redis_exporter: metrics of the Redis that GatewayZ uses."""
 
 from __future__ import annotations
 
@@ -33,20 +33,22 @@ RedisUrl = Annotated[str, Field(pattern=r"^rediss?://[^@/\s]+(/[0-9]+)?$")]
 class RedisExporterSettings(ServiceSettings):
     version: str = "1.87.0"
     http_port: PortNumber = 9121
-    redis_url: RedisUrl  # redis://host:port, or rediss:// for TLS; no user and no password in it
-    redis_user: str | None = None  # Redis ACL user; None = the default user
+    redis_url: RedisUrl
+    """Address of Redis: `redis://host:port`, or `rediss://host:port` for TLS, without user and password."""
+    redis_user: str | None = None
+    """User of Redis' access control list (ACL); None = the default user."""
     redis_password: Secret | None = from_env("REDIS_PASSWORD", required=False)
+    """Password of that Redis; leave it out if there is none."""
 
 
 def component(settings: RedisExporterSettings, site: Site) -> Component:
     return Component(
         service="redis_exporter",
         artifact=Artifact("redis_exporter", settings.version),
-        unit=Unit(_command(settings, site), memory_max=settings.memory_max, cpu_cores=settings.cpu_cores),
+        unit=Unit(_command(settings, site)),
         ready=site.url("redis_exporter", "/"),
         ports=(site.port("redis_exporter"),),
         secrets=_passwords(settings),
-        ready_timeout=settings.ready_timeout,
     )
 
 
@@ -64,7 +66,7 @@ def _command(settings: RedisExporterSettings, site: Site) -> tuple[str, ...]:
 
 
 def _passwords(settings: RedisExporterSettings) -> tuple[SecretFile, ...]:
-    """The exporter looks a password up by the address it dials, its user included."""
+    """The password file: the exporter finds a password by the address that it connects to, with the user in it."""
     if not settings.redis_password:
         return ()
     user = f"{quote(settings.redis_user, safe='')}@" if settings.redis_user else ""
@@ -76,26 +78,26 @@ def checks(settings: RedisExporterSettings, site: Site) -> list[Check]:
     return [
         ready("redis_exporter", site.url("redis_exporter", "/"), settings.ready_timeout),
         Check(
-            "redis_exporter.redis",
-            f"Redis at {settings.redis_url} answers",
-            site.url("redis_exporter", "/metrics"),
-            _redis,
-            "journalctl -u lgtm-redis_exporter -n 20; NOAUTH or WRONGPASS: see REDIS_PASSWORD and redis_user",
-            "world",
+            id="redis_exporter.redis",
+            title=f"Redis at {settings.redis_url} answers",
+            url=site.url("redis_exporter", "/metrics"),
+            judge=_redis,
+            remedy="journalctl -u lgtm-redis_exporter -n 20; NOAUTH or WRONGPASS: check REDIS_PASSWORD and redis_user",
+            gate="world",
         ),
         _ping(settings),
     ]
 
 
 def _ping(settings: RedisExporterSettings) -> Check:
-    """Redis itself, asked from this host; over TLS no more than that it answers."""
+    """A ping of Redis from this host; with TLS only that the port answers."""
     return Check(
-        "redis_exporter.reach",
-        f"Redis at {settings.redis_url} can be reached",
-        settings.redis_url,
-        _pong,
-        "from redis_exporter's host: is the address right, and a firewall open? NOAUTH, WRONGPASS: see REDIS_PASSWORD",
-        "world",
+        id="redis_exporter.reach",
+        title=f"Redis at {settings.redis_url} can be reached",
+        url=settings.redis_url,
+        judge=_pong,
+        remedy="check the address and the firewall on redis_exporter's host; NOAUTH, WRONGPASS: check REDIS_PASSWORD",
+        gate="world",
         slow=True,
         preflight=True,
         user=settings.redis_user or "",
@@ -106,12 +108,12 @@ def _ping(settings: RedisExporterSettings) -> Check:
 def _pong(answer: Answer) -> str:
     if answer.status != 200:
         raise Bad(answer.body.strip() or f"HTTP {answer.status}")
-    said = answer.body.split("\r\n")
-    if complaints := [line for line in said if line.startswith("-")]:
-        raise Bad(complaints[0][1:])
-    if answer.body.strip() and "+PONG" not in said:
-        raise Bad(f"it answers, but not as a Redis does: {answer.body[:120]!r}")
-    return "PONG" if answer.body else "it answers"  # over TLS that is all that is asked
+    replies = answer.body.split("\r\n")
+    if errors := [line for line in replies if line.startswith("-")]:
+        raise Bad(errors[0][1:])
+    if answer.body.strip() and "+PONG" not in replies:
+        raise Bad(f"not the answer of a Redis: {answer.body[:120]!r}")
+    return "PONG" if answer.body else "it answers"  # with TLS no command is sent
 
 
 def _redis(answer: Answer) -> str:

@@ -1,4 +1,4 @@
-"""Grafana Tempo: traces over OTLP, and metrics made of their spans, all its parts in one process."""
+"""Grafana Tempo: stores traces and generates metrics from their spans, with all its components in one process."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from lgtm.task import (
     Unit,
     Validator,
     Volume,
+    body_of,
     etc,
     metric,
     ready,
@@ -42,7 +43,7 @@ USES = ("mimir",)
 SCRAPE = Scrape("15s", "10s")
 DATA = "/data/tempo"
 OWN = "|".join(traceql.OWN)
-REMOTE = "span-metrics"  # the name of the generator's queue
+REMOTE = "span-metrics"  # name of the generator's remote-write queue
 DIMENSIONS = (
     "ai.model_id", "ai.provider", "db.system", "error.type", "gen_ai.request.model", "gen_ai.system",
     "http.route", "http.status_code",
@@ -52,25 +53,38 @@ Version = Annotated[str, Field(pattern=r"^(2\.([5-9]|[1-9][0-9])|3\.[0-9]+)\.")]
 
 
 class TempoSettings(ServiceSettings):
-    version: Version = "2.5.0"  # 2.5 or later, or 3.x; of 2.5.0 alone a checksum for Linux is publicly known
+    version: Version = "2.5.0"  # the only 2.5 whose checksum for Linux is published
+    """Version of the release, as in `artifacts.lock`: 2.5 or later, or 3.x."""
     http_port: PortNumber = 3200
-    grpc_port: PortNumber = 9097  # between Tempo's own parts
-    otlp_grpc_port: PortNumber = 4317  # where spans come in
-    otlp_http_port: PortNumber = 4318  # likewise, over HTTP
-    bytes_expected: Bytes = 200 * 2**20  # that a day's traces take on disk, for the estimate of what is needed
-    retention: Duration = "14d"  # how long traces are kept: 48h, as once, is over before a weekend is
-    ingestion_rate: Bytes = 15_000_000  # bytes of spans per second, on average
-    ingestion_burst: Bytes = 20_000_000  # bytes of spans accepted at once
-    max_traces: int = 10_000  # traces that may be under way at once
-    max_trace_size: Bytes = 5_000_000  # bytes of one trace
-    span_dimensions: Many[str] = DIMENSIONS  # span attributes that become labels; of few values each: no customers
-    latency_buckets: Many[float] = BUCKETS  # seconds; a model may well take a minute
-    metrics_window: Duration = "3h"  # how far back TraceQL metrics reach in 2.x; in 3.x it is the retention
-    metrics_block: Bytes = (
-        100_000_000  # bytes of spans in a block for TraceQL metrics, in 2.x; a new one after 5 minutes
-    )
-    max_series: int = 50_000  # series the generator may make of spans; what exceeds them is dropped
-    stop_timeout: int = 60  # seconds until a stopping Tempo is killed; 3.0.3 never ends once it has been queried
+    grpc_port: PortNumber = 9097
+    """TCP port for gRPC between Tempo's components."""
+    otlp_grpc_port: PortNumber = 4317
+    """TCP port for spans over OTLP/gRPC."""
+    otlp_http_port: PortNumber = 4318
+    """TCP port for spans over OTLP/HTTP."""
+    bytes_expected: Bytes = 200 * 2**20
+    """Bytes on disk of one day of traces, to estimate the disk space that is needed."""
+    retention: Duration = "14d"
+    """How long traces are kept."""
+    ingestion_rate: Bytes = 15_000_000
+    """Maximum bytes of spans per second, on average."""
+    ingestion_burst: Bytes = 20_000_000
+    """Maximum bytes of spans in one burst."""
+    max_traces: int = 10_000
+    """Maximum traces that are being received at the same time."""
+    max_trace_size: Bytes = 5_000_000
+    """Maximum bytes of one trace."""
+    span_dimensions: Many[str] = DIMENSIONS
+    """Span attributes that become labels of metrics. Use attributes with few values, not ids of customers."""
+    latency_buckets: Many[float] = BUCKETS
+    """Buckets of the latency histograms, in seconds."""
+    metrics_window: Duration = "3h"
+    """How far back TraceQL metrics reach in 2.x. In 3.x they reach back to the retention."""
+    metrics_block: Bytes = 100_000_000
+    """Maximum bytes of spans in a block for TraceQL metrics in 2.x. A block ends after 5 minutes at the latest."""
+    max_series: int = 50_000
+    """Maximum series that are generated from spans. Further series are dropped."""
+    stop_timeout: int = 60  # 3.0.3 never ends once it has been queried
 
 
 def component(settings: TempoSettings, site: Site) -> Component:
@@ -81,13 +95,10 @@ def component(settings: TempoSettings, site: Site) -> Component:
             command=("{artifact}/tempo", f"-config.file={etc('tempo', 'tempo.yml')}"),
             relax={"MemoryDenyWriteExecute": None} if _three(settings) else {},
             reason="Tempo 3 reads JSON by a library that makes machine code as it runs" if _three(settings) else "",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=600,  # replaying a large write-ahead log
-            stop_timeout=settings.stop_timeout,
         ),
         ready=site.url("tempo", "/ready"),
-        # One Tempo talks to itself only; gossip (memberlist) is never bound, since every ring is in memory.
+        # A single Tempo uses grpc only itself. It binds no memberlist port, because every ring is in memory.
         ports=(
             site.port("tempo"),
             Port("grpc", settings.grpc_port, LOOPBACK),
@@ -96,15 +107,14 @@ def component(settings: TempoSettings, site: Site) -> Component:
         ),
         files=(ConfigFile("tempo.yml", _main(settings, site)),),
         volumes=(Volume(DATA, expects=_expected(settings)),),
-        # The file must be named by its flag: as a bare word it is ignored, and the defaults are found valid.
+        # The file needs its flag: as a plain argument it is ignored, and the defaults are validated instead.
         validators=(Validator(("{artifact}/tempo", "-config.verify=true", "-config.file={etc}/tempo.yml")),),
         after=("mimir",) if "mimir" in site.here.services else (),
-        ready_timeout=settings.ready_timeout,
     )
 
 
 def _expected(settings: TempoSettings) -> int:
-    """Bytes on disk: a day's traces for every day of the retention; in 2.x those for TraceQL metrics once more."""
+    """Bytes on disk: traces of the retention; in 2.x also a second copy of those for TraceQL metrics."""
     twice = 0.0 if _three(settings) else seconds(settings.metrics_window)
     return int(settings.bytes_expected * (seconds(settings.retention) + twice) / 86400)
 
@@ -116,8 +126,8 @@ def _main(settings: TempoSettings, site: Site) -> str:
         settings=settings, data=DATA, own=LOOPBACK, environment=site.environment, remote=REMOTE,
         three=_three(settings), http=site.port("tempo"), parts=f"{LOOPBACK}:{settings.grpc_port}",
         otlp_grpc=site.target("tempo", "otlp_grpc"), otlp_http=site.target("tempo", "otlp_http"),
-        retention=f"{seconds(settings.retention):.0f}s",  # Go knows no days
-        # Tempo rounds what is asked for up to whole steps: five minutes of them, as much as it keeps longer.
+        retention=f"{seconds(settings.retention):.0f}s",  # Go has no unit for days
+        # Tempo rounds the range of a query up to whole steps: 5 minutes more are allowed, and kept that much longer.
         window={"kept": f"{window:.0f}s", "asked": f"{window + 300:.0f}s"}, own_services=OWN,
         processors=_processors(settings, bool(mimir)),
         push=site.url("mimir", "/api/v1/push", mimir) if mimir else None,
@@ -125,7 +135,7 @@ def _main(settings: TempoSettings, site: Site) -> str:
 
 
 def _processors(settings: TempoSettings, pushes: bool) -> list[str]:
-    """What the generator makes of spans: metrics where a Mimir takes them, and blocks for TraceQL metrics in 2.x."""
+    """The generator's processors: for metrics if there is a Mimir, and for blocks for TraceQL metrics in 2.x."""
     return ["service-graphs", "span-metrics"] * pushes + ["local-blocks"] * (not _three(settings))
 
 
@@ -144,50 +154,58 @@ def checks(settings: TempoSettings, site: Site) -> list[Check]:
 
 
 def _flowing(site: Site) -> list[Check]:
-    """Spans come in, which is for the world to do; and what is made of them reaches Mimir, if there is one."""
-    found = [_sent(site)]
+    """Applications send spans, and the metrics generated from them reach Mimir, if there is one."""
+    checks = [_sent(site)]
     if site.the("mimir"):
         remedy = "journalctl -u lgtm-tempo -g remote shows what Mimir answers"
-        title = "Mimir takes the metrics made of spans"
-        found.append(
-            Check("tempo.generator", title, site.url("tempo", "/metrics"), _generator, remedy, "peer", 90, slow=True)
+        title = "Mimir accepts the metrics generated from spans"
+        checks.append(
+            Check(
+                id="tempo.generator",
+                title=title,
+                url=site.url("tempo", "/metrics"),
+                judge=_generator,
+                remedy=remedy,
+                gate="peer",
+                patience=90,
+                slow=True,
+            )
         )
-    return found
+    return checks
 
 
 def _sent(site: Site) -> Check:
-    """Somebody else than the stack itself sends spans; verify.py's own canary must not be taken for an application."""
+    """Applications send spans; those of the stack itself, such as verify.py's canary, do not count."""
     now = int(time.time())
     query = quote(f'{{ resource.service.name !~ "{OWN}" }}', safe="")
     return Check(
-        "tempo.spans", "Applications send spans to Tempo",
-        site.url("tempo", f"/api/search?q={query}&start={now - 3600}&end={now + 60}&limit=1"), _spans,
-        f"point an OTLP exporter at {site.target('tempo', 'otlp_grpc')}", "world", slow=True,
+        id="tempo.spans", title="Applications send spans to Tempo",
+        url=site.url("tempo", f"/api/search?q={query}&start={now - 3600}&end={now + 60}&limit=1"), judge=_spans,
+        remedy=f"point an OTLP exporter at {site.target('tempo', 'otlp_grpc')}", gate="world", slow=True,
     )  # fmt: skip
 
 
 def _spans(answer: Answer) -> str:
-    found = answer.json()
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}")
-    if not found.get("traces"):
+    body_of(answer)
+    result = answer.json()
+    if not result.get("traces"):
         raise Bad("no trace of an application within the last hour")
-    return f"the last of {found['traces'][0]['rootServiceName']}"
+    return f"latest: {result['traces'][0]['rootServiceName']}"
 
 
 def _generator(answer: Answer) -> str:
-    """Judge by the counters of the generator's queue, which there is as soon as there is a span."""
+    """Judge by the counters of the generator's queue, which exist as soon as there is a span."""
     queue = f'remote_name="{REMOTE}"'
     sent = _total(answer, "prometheus_remote_storage_samples_total", queue)
     failed = _total(answer, "prometheus_remote_storage_samples_failed_total", queue)
     if failed > 0.01 * sent:
         raise Bad(f"{failed:.0f} of {sent:.0f} samples refused")
     if sent == 0 and _total(answer, "tempo_metrics_generator_spans_received_total"):
-        raise Bad("spans have come, but no sample has been sent yet")
+        raise Bad("spans were received, but no sample has been sent yet")
     return f"{sent:.0f} samples sent, {failed:.0f} refused" if sent else "no span yet, so nothing to send"
 
 
 def _total(answer: Answer, name: str, *labels: str) -> float:
-    """A metric summed over its series; 0 when there is none. Raises Bad when these are not Tempo's metrics."""
+    """A metric summed over its series, 0 if there is none. Raises Bad if these are not Tempo's metrics."""
     metric(answer, "tempo_build_info")
     return sum(samples(answer, name, *labels))

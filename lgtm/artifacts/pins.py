@@ -79,7 +79,8 @@ class Pins:
         """Give an artifact's pin; Refusal naming the nearest one if there is none."""
         if name not in self.pins:
             near = difflib.get_close_matches(name, self.pins, 1, 0) or ["none"]
-            raise Refusal(f"artifact {name} is not in artifacts.lock: did you mean {near[0]}?")
+            new = "A new artifact needs a table there (docs/task-module.md)"
+            raise Refusal(f"artifact {name} is not in artifacts.lock: did you mean {near[0]}? {new}")
         return self.pins[name]
 
 
@@ -111,7 +112,7 @@ def _pin(name: str, table: Any, where: str) -> Pin:
     for version, row in complete["versions"].items():
         for arch, digest in row.items():
             if arch not in ARCHES or not SHA256.fullmatch(str(digest)):
-                raise Refusal(f"{where}: {name} {version}: {arch} = {digest!r} is no sha256: run `make lock`")
+                raise Refusal(f"{where}: {name} {version}: {arch} = {digest!r} is no sha256: run `make pins`")
     return Pin(**{**complete, "name": name, "members": tuple(complete["members"])})
 
 

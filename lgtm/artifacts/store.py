@@ -197,7 +197,7 @@ def _why(pin: Pin, version: str, arch: str, tried: str) -> str:
     if version not in pin.versions:
         why = f"is not in artifacts.lock (nearest: {near}): set one of those, or run `{new}`"
     elif (digest := pin.sha256(version, arch)) is None:
-        why = f"has no sha256 in artifacts.lock for {arch}: run `make lock` where upstream can be reached"
+        why = f"has no sha256 in artifacts.lock for {arch}: run `make pins` where upstream can be reached"
     else:
         why = f"({arch}, {digest}) cannot be had: unset LGTM_OFFLINE, or name a mirror that can be reached"
     return f"{pin.name} {version} {why}. Tried for {arch}: {tried}"

@@ -15,7 +15,6 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from pyinfra.connectors.ssh import connector_data_meta
 from pyinfra.context import ctx_state
-from pyinfra_cli.inventory import make_inventory
 
 from lgtm.load.commandline import options
 from lgtm.load.plugins import services_of, tasks
@@ -36,21 +35,36 @@ ANY_TYPE = ConfigDict(arbitrary_types_allowed=True)
 class RunSettings(Settings):
     """What a person may say of one run with `--data`; it changes no host's declaration."""
 
-    message: str = ""  # goes into the lock and the log
-    patience: int = 0  # seconds that verify.py waits for a check to become good
-    unlock: bool = False  # break the lock of a run that is over, and take back what it left half done
-    remove: str = ""  # services, with commas, that may go from hosts whose groups no longer name them; data stays
-    oneway: str = ""  # services, with commas, that may take a step after which there is no way back
-    to: Word = ""  # the generation that rollback.py goes back to; the last good one when empty
-    list: bool = False  # rollback.py shows what there is, and does nothing
-    service: Word = ""  # whose data backup.py, restore.py and destroy.py are about
-    copy_name: Word = ""  # of the copy that restore.py puts back; the newest when empty
-    confirm: str = ""  # the host on which destroy.py may destroy; the environment for promote=force
-    json_: str = ""  # where to write what this run found, as JSON
-    html: str = ""  # likewise, as a page
-    mail: bool = False  # verify.py sends a test alert, and waits until its mail has left
-    problem: Word = ""  # of those that diagnose.py knows; all of them when empty
-    promote: Literal["", "force"] = ""  # deploy what staging has not proved
+    message: str = ""
+    """Note for the lock and the log of each host."""
+    patience: int = 0
+    """`verify.py`: maximum wait, in seconds, for a failing check to become healthy."""
+    unlock: bool = False
+    """Break the lock of a run that has ended, and roll back an unfinished switch."""
+    remove: str = ""
+    """Services, separated by commas, to remove from hosts that are no longer in their groups. Data is kept."""
+    oneway: str = ""
+    """Services, separated by commas, whose one-way changes are accepted: there is no rollback after them."""
+    to: Word = ""
+    """`rollback.py`: id of the generation to go back to; empty = the last good one."""
+    list: bool = False
+    """`rollback.py`: list the generations and change nothing."""
+    service: Word = ""
+    """`backup.py`, `restore.py`, `destroy.py`: the service whose data is meant."""
+    copy_name: Word = ""
+    """`restore.py`: name of the backup to restore; empty = the newest."""
+    confirm: str = ""
+    """`destroy.py`: name of the host whose data is destroyed. With `promote=force`: name of the environment."""
+    json_: str = ""
+    """File to write the results to, as JSON."""
+    html: str = ""
+    """File to write the results to, as an HTML page."""
+    mail: bool = False
+    """`verify.py`: send a test alert, and wait until its mail has left."""
+    problem: Word = ""
+    """`diagnose.py`: id of one known problem to diagnose; empty = all."""
+    promote: Literal["", "force"] = ""
+    """`force` deploys a release that is not verified in `promote_from`."""
 
     @property
     def removable(self) -> frozenset[str]:
@@ -65,6 +79,8 @@ def read(path: str) -> Inventory:
     """Read an inventory's file, and connect to nobody. Raises Refusal where there is none."""
     if not Path(path).is_file():
         raise Refusal(f"{path} is no inventory: name a file such as inventories/prod.py")
+    from pyinfra_cli.inventory import make_inventory  # pyinfra_cli patches threading for gevent when it is imported
+
     RUN.options = Options(inventory=path, offline=True)
     ctx_state.set(State())  # which pyinfra wants while it reads an inventory
     made: Inventory = make_inventory(path, cwd=os.getcwd())

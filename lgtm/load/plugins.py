@@ -15,7 +15,7 @@ from typing import Any
 
 from lgtm.model.barriers import Barrier
 from lgtm.model.checks import Check, Plot
-from lgtm.model.component import Component
+from lgtm.model.component import Component, limited
 from lgtm.model.diagnosis import Problem
 from lgtm.model.errors import Refusal
 from lgtm.model.made import Adopted, Made
@@ -99,7 +99,8 @@ def _task(name: str, module: ModuleType) -> Task:
     if len(models) != 1:
         raise Refusal(f"{module.__name__}: a task module has one subclass of ServiceSettings, this has {len(models)}")
     return Task(
-        name, models[0], module.component, module.checks, getattr(module, "prepare", None),
+        name, models[0], lambda settings, site: limited(module.component(settings, site), settings), module.checks,
+        getattr(module, "prepare", None),
         getattr(module, "drills", _nothing), getattr(module, "plots", _nothing),
         getattr(module, "made", _nothing), getattr(module, "adopted", lambda settings, site, files: Adopted()),
         tuple(getattr(module, "USES", ())), getattr(module, "SCRAPE", Scrape()),

@@ -144,9 +144,15 @@ def ready(service: str, url: str, patience: int = 60) -> Check:
 
 
 def _answers_200(answer: Answer) -> str:
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}" if answer.status else answer.body)
+    body_of(answer)
     return "200"
+
+
+def body_of(answer: Answer) -> str:
+    """The body of an answer with status 200. Raises Bad, with the beginning of the body, for any other answer."""
+    if answer.status != 200:
+        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}" if answer.status else answer.body.strip())
+    return answer.body
 
 
 def data_of(answer: Answer) -> Any:

@@ -1,19 +1,20 @@
-"""The nouns: what a task module declares about a service. Frozen values; nothing here touches a host."""
+"""What a task module declares about a service. Frozen values; nothing here touches a host."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lgtm.model.secrets import Secret
+from lgtm.model.settings import ServiceSettings
 
 OnChange = Literal["restart", "reload", "none"]
 
 CURRENT = "/opt/lgtm/current"
 ARTIFACTS = "/opt/lgtm/artifacts"
 SECRETS = "/etc/lgtm/secrets"
-METRICS = "/opt/lgtm/metrics"  # what is no service's own to say, such as drift: files that node_exporter hands on
+METRICS = "/opt/lgtm/metrics"  # files of metrics for node_exporter, such as drift.prom
 
 
 def unit_name(service: str) -> str:
@@ -22,18 +23,18 @@ def unit_name(service: str) -> str:
 
 
 def etc(service: str, path: str = "") -> str:
-    """Where a service finds its configuration: always through `current`, so that a switch moves it."""
+    """Path of a service's configuration. It goes through the link `current`, so that a switch changes it."""
     return f"{CURRENT}/etc/{service}/{path}".rstrip("/")
 
 
 def credential(service: str, name: str) -> str:
-    """The literal path under which a service reads one of its secrets (systemd 247 and later)."""
+    """Path at which a service reads one of its secrets (systemd 247 and later)."""
     return f"/run/credentials/{unit_name(service)}/{name}"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What is executed: a row of `artifacts.lock`. Its files are found under `{artifact}` in a command."""
+    """A release in `artifacts.lock`. In a command, `{artifact}` is the directory of its files."""
 
     name: str
     version: str
@@ -41,7 +42,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A file below `etc/<service>/`, and what its change costs the running service."""
+    """A file below `etc/<service>/`. `on_change`: what a running service needs after a change of it."""
 
     path: str
     content: str
@@ -50,7 +51,7 @@ class ConfigFile:
 
 @dataclass(frozen=True)
 class SecretFile:
-    """A secret the service reads from `credential(service, name)`."""
+    """A secret that the service reads from `credential(service, name)`."""
 
     name: str
     value: Secret
@@ -58,12 +59,12 @@ class SecretFile:
 
 @dataclass(frozen=True)
 class Volume:
-    """A directory that survives every generation, owned by the service's own user."""
+    """A directory that is kept across generations and owned by the service's user."""
 
     path: str
     mode: str = "0750"
-    mount: str | None = None  # the mount point at or above it without which nothing may be written there
-    expects: int = 0  # bytes that it will have grown to when the retention is reached; 0 = no estimate
+    mount: str | None = None  # the mount point at or above it; while it is not mounted, nothing is written there
+    expects: int = 0  # expected bytes after the retention; 0 = no estimate
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,12 @@ class Port:
 
 @dataclass(frozen=True)
 class Reload:
-    """How a running service takes new configuration, and how it says itself that it has.
+    """How a running service loads new configuration, and how its metrics confirm it.
 
-    `url` answers in the Prometheus text format; `success` is the metric that is 1 when the last load went well.
-    With a `signal`, `stamp` is a metric whose value changes with every successful load. Without one the service
-    watches its file by itself, and `stamp` is a metric whose labels name the sha256 of the file in force.
-    Times in seconds.
+    `url` answers in the Prometheus text format; `success` is the metric that is 1 after a successful load.
+    With a `signal`, `stamp` is a metric whose value changes with every successful load. Without one, the service
+    watches its file itself, and `stamp` is a metric with the sha256 of the loaded file in its labels.
+    `timeout` in seconds.
     """
 
     url: str
@@ -92,15 +93,23 @@ class Reload:
     signal: str | None = "HUP"
     timeout: int = 15
 
+    @classmethod
+    def named(cls, url: str, prefix: str) -> Reload:
+        """A reload by SIGHUP, with the usual names of its two metrics.
+
+        Example: `Reload.named(url, "prometheus_config_last_reload")`.
+        """
+        return cls(url, f"{prefix}_successful", f"{prefix}_success_timestamp_seconds")
+
 
 @dataclass(frozen=True)
 class Unit:
-    """What is particular to a service's systemd unit; `lgtm.model.unit` adds the hardening they all share.
+    """What differs in a service's systemd unit; `lgtm.model.unit` adds the hardening that all share.
 
-    `command` is the argument list; `{artifact}` stands for the artifact's directory. The commands in `before` run
-    ahead of it at every start, as the same user and with the same view of the host. `groups` are further groups of
-    that user. `relax` overrides single directives of the shared hardening (None drops one) and must say why in
-    `reason`. Memory in bytes, CPU in cores, times in seconds.
+    `command` is the argument list; `{artifact}` is the artifact's directory. The commands in `before` run before it
+    at every start, as the same user in the same sandbox. `groups` are further groups of that user. `relax` overrides
+    single directives of the shared hardening (None removes one); `reason` explains why. Memory in bytes, CPU in cores,
+    times in seconds. `memory_max`, `cpu_cores` and `stop_timeout` come from the settings of the service: see `limited`.
     """
 
     command: tuple[str, ...]
@@ -119,7 +128,7 @@ class Unit:
 class Validator:
     """A command run by the new binary against the staged files, before anything is switched.
 
-    `{artifact}` and `{etc}` stand for the artifact's and the staged configuration's directories. It runs as the
+    `{artifact}` and `{etc}` are the directories of the artifact and of the staged configuration. It runs as the
     service's user in the sandbox of the service's unit, and can write nothing.
     """
 
@@ -128,7 +137,7 @@ class Validator:
 
 @dataclass(frozen=True)
 class Component:
-    """One service on one host, wholly described."""
+    """One service on one host."""
 
     service: str
     artifact: Artifact
@@ -140,9 +149,13 @@ class Component:
     secrets: tuple[SecretFile, ...] = ()
     validators: tuple[Validator, ...] = ()
     reload: Reload | None = None
-    backup: tuple[str, ...] = ()  # paths of data that has no other source of truth, copied while the service is stopped
-    adopts: tuple[str, ...] = ()  # files (`?path`: not their content) of others, looked into before the first start
-    drain: str | None = None  # URL that answers 200 while what it writes to can take what it still holds
+    backup: tuple[
+        str, ...
+    ] = ()  # paths of data that exists nowhere else; backup.py copies them while the service is stopped
+    adopts: tuple[
+        str, ...
+    ] = ()  # files that another installation may have left, read before the first start; `?path`: without content
+    drain: str | None = None  # URL that answers 200 while the service can send what it still holds
     after: tuple[str, ...] = ()  # services of the same host that must be ready first
     ready_timeout: int = 60
 
@@ -157,3 +170,14 @@ class Component:
     @property
     def user(self) -> str:
         return f"lgtm-{self.service.replace('_', '-')}"
+
+
+def limited(component: Component, settings: ServiceSettings) -> Component:
+    """The component with the limits of its settings: memory, CPU, and the time to become ready and to stop."""
+    unit = replace(
+        component.unit,
+        memory_max=settings.memory_max,
+        cpu_cores=settings.cpu_cores,
+        stop_timeout=settings.stop_timeout,
+    )
+    return replace(component, unit=unit, ready_timeout=settings.ready_timeout)

@@ -48,7 +48,7 @@ def seconds(duration: str) -> float:
 
 
 def gibibytes(many: float) -> str:
-    """Bytes as people read them: `1.5 GiB`."""
+    """Bytes for people: `1.5 GiB`."""
     return f"{many / 2**30:.1f} GiB"
 
 
@@ -63,7 +63,7 @@ Many = Annotated[tuple[T, ...], Field(strict=False)]
 
 @dataclass(frozen=True)
 class EnvKey:
-    """Where a field's value comes from: a key of the environment file."""
+    """The key of the environment file that a field's value comes from."""
 
     key: str
     required: bool
@@ -71,55 +71,90 @@ class EnvKey:
 
 
 def from_env(key: str, required: bool = True, plain: bool = False, default: str | None = None) -> Any:
-    """A field whose value comes from `.env.<environment>` and never from group data.
+    """A field whose value comes from `.env.<environment>`, never from group data.
 
-    It is a Secret, or with `plain` a text like any other; `default` is for a key that is not there.
+    It is a Secret, or with `plain` an ordinary text. `default` is the value if the key is missing.
     """
     return Field(default=default, json_schema_extra={"env": key, "required": required, "plain": plain})
 
 
 class Settings(BaseModel):
-    """Base of every service's settings: frozen, strictly typed, no unknown names."""
+    """Base of every service's settings: frozen, strictly typed, no unknown names.
+
+    The docstring below a field is its description in docs/configuration.md; it names the unit of a number.
+    """
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
-    )
+        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )  # fmt: skip
 
 
 class ServiceSettings(Settings):
-    """What every service has."""
+    """Settings of every service."""
 
     version: str
+    """Version of the release, as in `artifacts.lock`."""
     http_port: PortNumber
-    memory_max: Bytes | None = None  # bytes; None = unlimited
-    cpu_cores: float | None = None  # cores; None = unlimited
+    """TCP port for HTTP: API, metrics and readiness."""
+    memory_max: Bytes | None = None
+    """Memory limit in bytes (systemd's MemoryMax); None = unlimited."""
+    cpu_cores: float | None = None
+    """CPU limit in cores (systemd's CPUQuota); None = unlimited."""
     log_level: str = "info"
-    ready_timeout: int = 60  # seconds from start until the service must be ready
-    exposed: bool = False  # listen on private_address also when no host of the inventory needs it
+    """Lowest level that is logged, such as `debug`, `info`, `warn` or `error`."""
+    ready_timeout: int = 60
+    """Maximum time in seconds from start to ready. A deploy that exceeds it is rolled back."""
+    stop_timeout: int = 60
+    """Time in seconds until a service that does not stop is killed."""
+    exposed: bool = False
+    """Listen on `private_address` even if no other host of the inventory uses the service."""
 
 
 class SiteSettings(Settings):
-    """What belongs to a host or an environment rather than to a service."""
+    """Settings of a host or an environment."""
 
-    arch: Literal["amd64", "arm64"] = "amd64"  # of the host's processor
-    environment: str  # names `.env.<environment>` and the label on every sample
-    private_address: str | None = None  # where this host's peers reach it
-    allow_unlocked: bool = False  # accept binaries that artifacts.lock does not know (labs only)
-    artifact_push: bool = False  # the controller sends artifacts; otherwise hosts download them
-    artifact_mirror: str | None = None  # replaces the upstream address of every artifact
-    artifact_fallback: str | None = None  # folder with an index.json, asked last (labs only)
-    clock_skew_max: int = 30  # seconds a host's clock may differ from the controller's
-    mounts: Many[
-        AbsolutePath
-    ] = ()  # mount points that data lies on: nothing is written or started while one is missing
-    disk_free_min: Bytes = 256 * 2**20  # bytes that must be free wherever a deploy or a service writes
-    memory_min: Bytes = 64 * 2**20  # bytes of memory that a host should have for each service it carries
-    activation_max: int = Field(default=180, ge=10)  # seconds that restarting and awaiting services may take in all
-    promote_from: Word | None = None  # inventory, such as "staging", that must have proved what is deployed here
-    promote_soak: Duration = "1h"  # how long a release must have been well there
-    rollout_batch: int = Field(default=5, ge=1)  # hosts that a rollout deploys at once, after the first
-    rollout_undo: bool = False  # whether a rollout that fails takes back the hosts it has changed
-    generations_kept: int = Field(default=5, ge=2)  # generations that were good and can be gone back to
+    arch: Literal["amd64", "arm64"] = "amd64"
+    """Architecture of the host's processor."""
+    environment: str
+    """Name of the environment: names `.env.<environment>`, and is the label `environment` of every sample."""
+    private_address: str | None = None
+    """Address at which the other hosts reach this one; None = only services on this host use each other."""
+    allow_unlocked: bool = False
+    """Accept artifacts without a pin in `artifacts.lock` (for a lab only)."""
+    artifact_push: bool = False
+    """Send artifacts from the controller. Otherwise hosts download them."""
+    artifact_mirror: str | None = None
+    """URL of a mirror that replaces the upstream address of every artifact."""
+    artifact_fallback: str | None = None
+    """Folder with an `index.json` of artifacts, used last (for a lab only)."""
+    clock_skew_max: int = 30
+    """Maximum difference in seconds between the clocks of the host and the controller."""
+    mounts: Many[AbsolutePath] = ()
+    """Mount points of the data. While one is not mounted, nothing is written there and no service of it starts."""
+    disk_free_min: Bytes = 256 * 2**20
+    """Minimum free bytes on each file system that a deploy or a service writes to."""
+    memory_min: Bytes = 64 * 2**20
+    """Minimum memory of the host, in bytes for each service on it. Less is a warning."""
+    activation_max: int = Field(default=180, ge=10)
+    """Maximum time in seconds for all restarts of a deploy together, until every service is ready."""
+    promote_from: Word | None = None
+    """Name of the inventory, such as `staging`, in which a release must be verified before it is deployed here."""
+    promote_soak: Duration = "1h"
+    """How long a release must be healthy there."""
+    rollout_batch: int = Field(default=5, ge=1)
+    """Number of hosts that a rollout deploys at the same time, after the first one."""
+    rollout_undo: bool = False
+    """Whether a failed rollout also rolls back the hosts that it has already changed."""
+    generations_kept: int = Field(default=5, ge=2)
+    """Number of good generations that are kept for a rollback."""
+
+
+def descriptions(model: type[Settings]) -> dict[str, str]:
+    """field → its description on one line; a field whose default alone a subclass changes keeps that of its parent."""
+    parents = [one for one in reversed(model.__mro__) if issubclass(one, Settings)]
+    texts = [(name, field.description) for one in parents for name, field in one.model_fields.items()]
+    return {name: " ".join(text.split()) for name, text in texts if text}
 
 
 def env_keys(model: type[Settings]) -> dict[str, EnvKey]:
@@ -133,17 +168,17 @@ def env_keys(model: type[Settings]) -> dict[str, EnvKey]:
 
 
 def key(prefix: str, name: str) -> str:
-    """What a person sets for a field; a name that pydantic has a use for itself is a field with a line behind it."""
+    """The key of a field. A name that pydantic reserves is a field with an underscore at the end."""
     return prefix + name.rstrip("_")
 
 
 def keys_of(model: type[Settings], prefix: str) -> set[str]:
-    """The flat keys a person may set for this model."""
+    """The keys that can be set in group data for this model."""
     return {key(prefix, name) for name in model.model_fields.keys() - env_keys(model).keys()}
 
 
 def unknown_keys(where: str, keys: Iterable[str], known: set[str]) -> list[str]:
-    """One sentence for each key that nothing would read, with the nearest one that something does."""
+    """One sentence for each unknown key, with the most similar valid key."""
     return [f"{where}: unknown setting {key}{_nearest(key, known)}" for key in sorted(set(keys) - known)]
 
 
@@ -155,7 +190,7 @@ def _nearest(key: str, known: set[str]) -> str:
 def build(
     model: type[T], prefix: str, where: str, data: Mapping[str, Any], secrets: Mapping[str, Secret], environment: str
 ) -> T:
-    """Make one settings value from host data and secrets.
+    """Create settings from host data and secrets.
 
     Raises Refusal with one sentence per wrong value, naming host, key and value; secrets are never shown.
     """
@@ -173,26 +208,26 @@ def build(
     try:
         return model(**values)
     except ValidationError as error:
-        raise combined([_sentence(where, prefix, found, names) for found in error.errors()]) from None
+        raise combined([_sentence(where, prefix, one, names) for one in error.errors()]) from None
 
 
 def _typed(model: type[Settings], name: str, value: Any) -> Any:
-    """Give a value from the command line, which is always text, the type its field asks for."""
+    """A value from the command line, which is always text, converted to the type of its field."""
     if not isinstance(value, CliValue):
         return value
     adapter: TypeAdapter[Any] = TypeAdapter(model.model_fields[name].rebuild_annotation())
     try:
         return json.loads(value) if value.startswith(("[", "{")) else adapter.validate_strings(str(value))
     except ValueError:
-        return str(value)  # the model says what is wrong with it
+        return str(value)  # the model reports the error
 
 
-def _sentence(where: str, prefix: str, found: Any, names: Mapping[str, str]) -> str:
-    """What is wrong with one value; `names` says where values come from that group data does not hold."""
-    key = prefix + ".".join(str(part) for part in found["loc"])
-    key = names.get(prefix + str(found["loc"][0]), key)
-    said = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ").strip()
-    if found["type"] == "missing":
+def _sentence(where: str, prefix: str, error: Any, names: Mapping[str, str]) -> str:
+    """The sentence about one wrong value; `names` is key → where the value comes from, if not from group data."""
+    key = prefix + ".".join(str(part) for part in error["loc"])
+    key = names.get(prefix + str(error["loc"][0]), key)
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").strip()
+    if error["type"] == "missing":
         return f"{where}: {key} is not set; add it to group_data"
-    wrong = said if said.startswith("must") else f"must be {said}"
-    return f"{where}: {key} = {found['input']!r} {wrong}"
+    rule = message if message.startswith("must") else f"must be {message}"
+    return f"{where}: {key} = {error['input']!r} {rule}"

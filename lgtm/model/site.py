@@ -1,16 +1,18 @@
-"""The topology: which host carries which service, at which address and port. Pure."""
+"""The site: which host carries which service, at which address and port, with which settings. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from lgtm.model.component import Port
 from lgtm.model.errors import Refusal
-from lgtm.model.settings import ServiceSettings, SiteSettings
+from lgtm.model.settings import ServiceSettings, Settings, SiteSettings
 
 LOOPBACK = "127.0.0.1"
+T = TypeVar("T", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Scrape:
-    """How Prometheus asks a service for its metrics; durations as Prometheus writes them."""
+    """Interval and timeout of a service's scrape job; durations as Prometheus writes them."""
 
     interval: str = "15s"
     timeout: str = "10s"
@@ -34,15 +36,15 @@ class Scrape:
 class Site:
     """All hosts, seen from one of them (`here`).
 
-    `uses` says of each service which others it talks to ("*" for all of them): what is used from another
-    host binds to its own host's private address, everything else to loopback.
+    `uses` is service → the services it connects to ("*" for all). A service that another host uses listens on the
+    private address of its host, every other service on loopback.
     """
 
     nodes: tuple[Node, ...]
     here: Node
     uses: Mapping[str, tuple[str, ...]]
     scrapes: Mapping[str, Scrape]
-    root: Path  # of the repository whose templates and tasks these are
+    root: Path  # the repository: its templates, tasks, pins and secrets
 
     @property
     def environment(self) -> str:
@@ -53,19 +55,28 @@ class Site:
         return replace(self, here=node)
 
     def carrying(self, service: str) -> tuple[Node, ...]:
-        """The hosts that carry a service, in inventory order; possibly none."""
+        """The hosts that carry a service, in inventory order."""
         return tuple(node for node in self.nodes if service in node.services)
 
+    def settings_of(self, kind: type[T]) -> tuple[tuple[Node, T], ...]:
+        """(host, settings) of every service whose settings are of this type, in inventory order.
+
+        Example: `[settings.mail for _, settings in site.settings_of(AlertmanagerSettings)]`.
+        """
+        return tuple((node, one) for node in self.nodes for one in node.services.values() if isinstance(one, kind))
+
     def the(self, service: str) -> Node | None:
-        """The one host that carries a service of which there can be only one, or None."""
+        """The host that carries a service, or None. Raises Refusal if several do."""
         nodes = self.carrying(service)
         if len(nodes) > 1:
             names = ", ".join(node.name for node in nodes)
-            raise Refusal(f"{names}: {service} is on {len(nodes)} hosts, but one is all there can be; leave it in one")
+            raise Refusal(
+                f"{names}: {service} is on {len(nodes)} hosts, but can only be on one; remove it from the others"
+            )
         return nodes[0] if nodes else None
 
     def address(self, service: str, node: Node | None = None) -> str:
-        """The address a service listens on, and under which it is reached from anywhere."""
+        """The address at which a service listens and is reached. Raises Refusal if the host needs one and has none."""
         node = node or self.here
         others = [user for user in self.nodes if user != node for name in user.services if self._uses(name, service)]
         exposed = node.services[service].exposed
@@ -79,7 +90,7 @@ class Site:
         return node.settings.private_address
 
     def answering(self, url: str) -> tuple[Node, str] | None:
-        """The host and the service that answer a URL which is asked on the current host; None for neither."""
+        """The host and the service that answer a URL requested on the current host; None if it is none of ours."""
         for node in self.nodes:
             for service in node.services:
                 reachable = node == self.here or self.address(service, node) != LOOPBACK

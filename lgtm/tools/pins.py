@@ -1,4 +1,4 @@
-"""Record the checksums that `artifacts.lock` lacks: `make lock`, or `python -m lgtm.tools.pins NAME VERSION`."""
+"""Record the checksums that `artifacts.lock` lacks: `make pins`, or `python -m lgtm.tools.pins NAME VERSION`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alertmanager: groups alerts and sends them to people."""
+"""Alertmanager: groups alerts and sends mails about them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from . import mail
 from .settings import AlertmanagerSettings
 
 DATA = "/data/alertmanager"
-SAMPLES = ("firing", "resolved")  # what the templates are rendered with before they are put in force
+SAMPLES = ("firing", "resolved")  # alerts with which the mail templates are validated
 
 
 def component(settings: AlertmanagerSettings, site: Site) -> Component:
@@ -36,7 +36,7 @@ def component(settings: AlertmanagerSettings, site: Site) -> Component:
     return Component(
         service="alertmanager",
         artifact=Artifact("alertmanager", settings.version),
-        unit=Unit(_command(settings, site), memory_max=settings.memory_max, cpu_cores=settings.cpu_cores),
+        unit=Unit(_command(settings, site)),
         ready=site.url("alertmanager", "/-/ready"),
         ports=(site.port("alertmanager"),),
         files=_files(settings, site),
@@ -47,17 +47,12 @@ def component(settings: AlertmanagerSettings, site: Site) -> Component:
             Validator(("{artifact}/amtool", "check-config", "{etc}/alertmanager.yml")),
             *(_rendering(kind, sample) for kind in ("text", "html") for sample in SAMPLES),
         ),
-        reload=Reload(
-            site.url("alertmanager", "/metrics"),
-            "alertmanager_config_last_reload_successful",
-            "alertmanager_config_last_reload_success_timestamp_seconds",
-        ),
-        ready_timeout=settings.ready_timeout,
+        reload=Reload.named(site.url("alertmanager", "/metrics"), "alertmanager_config_last_reload"),
     )
 
 
 def _command(settings: AlertmanagerSettings, site: Site) -> tuple[str, ...]:
-    # Without the second flag a path in the address would move every page there, the readiness endpoint too.
+    # Without the second flag, a path in the URL would move every page below it, the readiness endpoint too.
     external = (f"--web.external-url={settings.external_url}", "--web.route-prefix=/") if settings.external_url else ()
     return (
         "{artifact}/alertmanager",
@@ -66,7 +61,7 @@ def _command(settings: AlertmanagerSettings, site: Site) -> tuple[str, ...]:
         f"--data.retention={settings.retention}",
         f"--web.listen-address={site.target('alertmanager')}",
         *external,
-        "--cluster.listen-address=",  # empty: one Alertmanager does not gossip
+        "--cluster.listen-address=",  # empty: a single Alertmanager needs no cluster
         f"--log.level={settings.log_level}",
     )
 
@@ -91,12 +86,12 @@ def _files(settings: AlertmanagerSettings, site: Site) -> tuple[ConfigFile, ...]
 
 def _secrets(settings: AlertmanagerSettings) -> tuple[SecretFile, ...]:
     password = mail.password(settings.smtp_password) if settings.mail and settings.smtp_password else None
-    found = {"smtp_password": password, "heartbeat_url": settings.heartbeat_url}
-    return tuple(SecretFile(name, value) for name, value in found.items() if value)
+    secrets = {"smtp_password": password, "heartbeat_url": settings.heartbeat_url}
+    return tuple(SecretFile(name, value) for name, value in secrets.items() if value)
 
 
 def _rendering(kind: str, sample: str) -> Validator:
-    """Render a mail of a sample of alerts: `amtool check-config` passes templates that cannot be rendered."""
+    """Render a mail about sample alerts: `amtool check-config` accepts templates that cannot be rendered."""
     return Validator(
         (
             "{artifact}/amtool", "template", "render",
@@ -109,32 +104,32 @@ def _rendering(kind: str, sample: str) -> Validator:
 
 
 def checks(settings: AlertmanagerSettings, site: Site) -> list[Check]:
-    found = [
+    every = [
         ready("alertmanager", site.url("alertmanager", "/-/ready"), settings.ready_timeout),
         Check(
-            "alertmanager.status",
-            "Alertmanager has a configuration and does not gossip",
-            site.url("alertmanager", "/api/v2/status"),
-            _status,
-            "journalctl -u lgtm-alertmanager -n 50",
+            id="alertmanager.status",
+            title="Alertmanager has a configuration, and no cluster peers",
+            url=site.url("alertmanager", "/api/v2/status"),
+            judge=_status,
+            remedy="journalctl -u lgtm-alertmanager -n 50",
         ),
     ]
-    found.append(
+    every.append(
         inforce.check(
             "alertmanager", "Alertmanager", site.url("alertmanager", "/api/v2/status"),
             _files(settings, site)[0].content, lambda answer: str(answer.json()["config"]["original"]),
         )
     )  # fmt: skip
-    journal = "journalctl -u lgtm-alertmanager -g 'Notify' says why"
+    journal = "journalctl -u lgtm-alertmanager -g Notify shows the reason"
     if settings.mail:
-        title = f"The mail server {settings.smtp_host} takes mail (SMTP)"
-        remedy = f'{journal}; "auth" or 535 there: SMTP_USERNAME and SMTP_PASSWORD do not fit each other'
-        found += [mail.login(settings), mail.deliveries(site, "email", title, remedy)]
+        title = f"The mail server {settings.smtp_host} accepts mail (SMTP)"
+        remedy = f'{journal}; "auth" or 535: SMTP_USERNAME or SMTP_PASSWORD is wrong'
+        every += [mail.login(settings), mail.deliveries(site, "email", title, remedy)]
     if settings.heartbeat_url:
-        remedy = f"{journal}; whoever waits at HEARTBEAT_URL for the Watchdog does not hear it"
-        found.append(mail.heartbeat_name(settings.heartbeat_url))
-        found.append(mail.deliveries(site, "webhook", "The heartbeat arrives", remedy))
-    return found
+        remedy = f"{journal}; the service at HEARTBEAT_URL receives no heartbeat"
+        every.append(mail.heartbeat_name(settings.heartbeat_url))
+        every.append(mail.deliveries(site, "webhook", "The heartbeat is delivered", remedy))
+    return every
 
 
 def _status(answer: Answer) -> str:
@@ -142,10 +137,10 @@ def _status(answer: Answer) -> str:
     if answer.status != 200 or "receivers:" not in data.get("config", {}).get("original", ""):
         raise Bad(f"HTTP {answer.status}, no configuration: {answer.body[:200]}")
     if data["cluster"]["status"] != "disabled":
-        raise Bad(f"the cluster is {data['cluster']['status']}, where there should be none")
+        raise Bad(f"clustering is {data['cluster']['status']} instead of disabled")
     return f"version {data['versionInfo']['version']}"
 
 
 def drills(settings: AlertmanagerSettings, site: Site) -> list[Check]:
-    """What disturbs somebody: a mail, which says that it is a test."""
+    """Disruptive checks: a test mail."""
     return [mail.drill(site)] if settings.mail else []

@@ -1,4 +1,4 @@
-"""What can be set of Alertmanager, and what mail settings may be."""
+"""Settings of Alertmanager, and the formats of mail settings."""
 
 from __future__ import annotations
 
@@ -61,24 +61,45 @@ SecretWebAddress = Annotated[Secret, AfterValidator(_secret_web)]
 class AlertmanagerSettings(ServiceSettings):
     version: str = "0.34.1"
     http_port: PortNumber = 9093
-    retention: Duration = "120h"  # how long silences and the log of notifications are kept
-    group_wait: Duration = "30s"  # wait for more of a new group's alerts
-    group_interval: Duration = "5m"  # between notifications of a group that grows
-    repeat_interval: Duration = "4h"  # between reminders of a group that does not change
-    critical_group_wait: Duration = "10s"  # likewise, for alerts of severity critical
+    retention: Duration = "120h"
+    """How long silences and the log of notifications are kept."""
+    group_wait: Duration = "30s"
+    """Wait for further alerts of a new group before the first mail."""
+    group_interval: Duration = "5m"
+    """Time between two mails about a group that changes."""
+    repeat_interval: Duration = "4h"
+    """Time between two mails about a group that does not change."""
+    critical_group_wait: Duration = "10s"
+    """`group_wait` for alerts of severity critical."""
     critical_group_interval: Duration = "1m"
+    """`group_interval` for alerts of severity critical."""
     critical_repeat_interval: Duration = "30m"
-    model_repeat_interval: Duration = "2h"  # for alerts about a model that are not critical
-    provider_repeat_interval: Duration = "2h"  # likewise about a provider
-    heartbeat_group_interval: Duration = "1m"  # how often to look whether a heartbeat is due
-    heartbeat_repeat_interval: Duration = "5m"  # between heartbeats, while the Watchdog fires
-    external_url: WebAddress | None = None  # where people reach Alertmanager, for links in mails
-    grafana_url: WebAddress | None = None  # where people reach Grafana, likewise
-    mail: bool = True  # False: alerts are seen in Alertmanager's own pages only
+    """`repeat_interval` for alerts of severity critical."""
+    model_repeat_interval: Duration = "2h"
+    """`repeat_interval` for alerts about a model that are not critical."""
+    provider_repeat_interval: Duration = "2h"
+    """`repeat_interval` for alerts about a provider that are not critical."""
+    heartbeat_group_interval: Duration = "1m"
+    """How often Alertmanager checks whether a heartbeat is due."""
+    heartbeat_repeat_interval: Duration = "5m"
+    """Time between two heartbeats while the Watchdog fires."""
+    external_url: WebAddress | None = None
+    """URL at which people reach Alertmanager, for links in mails."""
+    grafana_url: WebAddress | None = None
+    """URL at which people reach Grafana, for links in mails."""
+    mail: bool = True
+    """Send mails. False: alerts are shown by Alertmanager only."""
     smtp_host: MailHost = from_env("SMTP_HOST", required=False, plain=True, default="smtp.gmail.com:587")
+    """Mail server as `host:port`, Gmail's by default. Port 465 uses TLS from the start, any other port STARTTLS."""
     smtp_username: MailUser | None = from_env("SMTP_USERNAME", required=False, plain=True)
+    """User name of the mail account; needed for mails."""
     smtp_password: Secret | None = from_env("SMTP_PASSWORD", required=False)
+    """Password of the mail account; needed for mails. Gmail wants an App Password."""
     smtp_from: Address | None = from_env("SMTP_FROM", required=False, plain=True)
+    """Sender address of the mails; `SMTP_USERNAME` by default."""
     alert_email: Addresses | None = from_env("ALERT_EMAIL", required=False, plain=True)
+    """Recipients, separated by commas; needed for mails."""
     alert_email_critical: Addresses | None = from_env("ALERT_EMAIL_CRITICAL", required=False, plain=True)
+    """Recipients of critical alerts, separated by commas; `ALERT_EMAIL` by default."""
     heartbeat_url: SecretWebAddress | None = from_env("HEARTBEAT_URL", required=False)
+    """URL that Alertmanager calls as long as alerting works, of a service that raises the alarm when calls stop."""

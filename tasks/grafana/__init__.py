@@ -1,4 +1,4 @@
-"""Grafana: what people look at. Data sources and dashboards are files; alerts are Prometheus' affair."""
+"""Grafana: dashboards. Data sources and dashboards are provisioned from files; Prometheus evaluates the alerts."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from .dashboards import models, queries_of, uids
 
 USES = ("prometheus", "mimir", "loki", "tempo")
 DATA = "/data/grafana"
-HOME = "lgtm-gatewayz-overview"  # the dashboard that people see first
+HOME = "lgtm-gatewayz-overview"  # the start page
 CONFIG = etc("grafana", "grafana.ini")
 PASSWORD = "admin_password"
 JOURNAL = "journalctl -u lgtm-grafana -n 200"
 BACKUP = ("grafana.db", "grafana.db-wal", "grafana.db-shm", "secret_key", "last_version")
 SHORTEST = 12  # characters of a password
-DEFAULTS = ("admin", "grafana", "password")  # also with digits and signs around them
+DEFAULTS = ("admin", "grafana", "password")  # refused with digits and signs around them, too
 
 
 def _password(value: Secret) -> Secret:
     word = value.reveal()
     if word != word.strip() or "\n" in word:
-        raise ValueError("must not begin or end with a space, or have lines")
+        raise ValueError("must not begin or end with a space, and must be one line")
     if len(word) < SHORTEST or re.sub(r"[^a-z]", "", word.lower()) in DEFAULTS:
-        raise ValueError(f"must be {SHORTEST} characters or longer, and more than a default such as Grafana's own")
+        raise ValueError(f"must be {SHORTEST} characters or longer, and not a default such as Grafana's own")
     return value
 
 
@@ -60,11 +60,13 @@ class GrafanaSettings(ServiceSettings):
     version: str = "12.4.2"
     http_port: PortNumber = 3000
     admin_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]+$")] = "admin"
+    """Login of Grafana's administrator."""
     admin_password: Annotated[Secret, AfterValidator(_password)] = from_env("GRAFANA_ADMIN_PASSWORD")
-    # Where people reach Grafana. A proxy in front passes WebSockets on, by which searches stream, and takes a path off.
+    """Password of Grafana's administrator, 12 characters at least. It is set at every start of Grafana."""
     external_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = None
-    # Data sources that the database has of before, under a name or uid of ours: see docs/from-docker-compose.md
+    """URL at which people reach Grafana. A reverse proxy must forward WebSockets, and strip the URL's path."""
     existing_sources: Many[Annotated[datasources.Existing, Field(strict=False)]] = ()
+    """Data sources of an existing database with a name or uid of ours: see docs/from-docker-compose.md."""
 
 
 def component(settings: GrafanaSettings, site: Site) -> Component:
@@ -76,9 +78,7 @@ def component(settings: GrafanaSettings, site: Site) -> Component:
             before=(_prepare(settings),),
             relax={"MemoryDenyWriteExecute": None},
             reason="Grafana's own unit leaves MemoryDenyWriteExecute off, for plugins that compile as they run",
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
-            start_timeout=1200,  # 20 minutes: backing a large database up, and migrating it
+            start_timeout=1200,  # 20 minutes: backup and migration of a large database
         ),
         ready=site.url("grafana", "/api/health"),
         ports=(site.port("grafana"),),
@@ -88,7 +88,6 @@ def component(settings: GrafanaSettings, site: Site) -> Component:
         backup=tuple(f"{DATA}/{name}" for name in BACKUP),
         secrets=(SecretFile(PASSWORD, settings.admin_password),),
         after=tuple(name for name in USES if name in site.here.services),
-        ready_timeout=settings.ready_timeout,
     )
 
 
@@ -109,9 +108,9 @@ def _files(settings: GrafanaSettings, site: Site) -> tuple[ConfigFile, ...]:
         ConfigFile("prepare.sh", read(__file__, "prepare.sh"), "none"),
         ConfigFile("provisioning/datasources/datasources.yml", datasources.rendered(site, settings.existing_sources)),
         ConfigFile("provisioning/dashboards/dashboards.yml", provider),
-        # Grafana logs an error for a folder that is not there.
+        # Grafana logs an error for a folder that does not exist.
         *(ConfigFile(f"provisioning/{kind}/none.yml", "apiVersion: 1\n") for kind in ("alerting", "plugins")),
-        # Grafana follows `current` anew every 30 s, and reads again what it finds there.
+        # Grafana reads this folder again every 30 s, and follows the link `current` each time.
         *(ConfigFile(f"dashboards/{uid}.json", read(__file__, f"dashboards/{uid}.json"), "none") for uid in uids()),
     )
 
@@ -126,70 +125,77 @@ def checks(settings: GrafanaSettings, site: Site) -> list[Check]:
     ]
     return [
         ready("grafana", health, settings.ready_timeout),
-        Check("grafana.database", "Grafana's database is well", health, answers.database, f"{JOURNAL} -g database"),
         Check(
-            "grafana.anonymous", "Grafana shows nothing without a login", site.url("grafana", "/api/search"),
-            answers.refused, "what overrules auth.anonymous in grafana.ini? systemctl cat lgtm-grafana",
+            id="grafana.database", title="Grafana's database is healthy", url=health,
+            judge=answers.database, remedy=f"{JOURNAL} -g database",
         ),
-        # Always with the password that should be in force: Grafana locks an account after five wrong ones.
+        Check(
+            id="grafana.anonymous", title="Grafana requires a login", url=site.url("grafana", "/api/search"),
+            judge=answers.refused,
+            remedy="something overrides auth.anonymous of grafana.ini: systemctl cat lgtm-grafana",
+        ),
+        # All of them use the deployed password: Grafana locks an account after five failed logins.
         *(replace(one, user=settings.admin_user, secret=f"grafana/{PASSWORD}") for one in inside),
     ]  # fmt: skip
 
 
 def made(settings: GrafanaSettings, site: Site) -> list[Made]:
-    """What people make in Grafana, and must find again whatever we change."""
+    """What people create in Grafana, and must still be there after a change."""
     return people.made(site, settings.existing_sources, settings.admin_user, f"grafana/{PASSWORD}")
 
 
 def adopted(settings: GrafanaSettings, site: Site, files: Mapping[str, bytes]) -> Adopted:
-    """What becomes of a database that lies there before Grafana's first start, or after it has failed."""
-    named = {path.removeprefix(f"{DATA}/"): content for path, content in files.items()}
-    return people.adopted(site, settings.existing_sources, uids(), named)
+    """What happens to a database that exists before Grafana's first start, or after a failed one."""
+    contents = {path.removeprefix(f"{DATA}/"): content for path, content in files.items()}
+    return people.adopted(site, settings.existing_sources, uids(), contents)
 
 
 def _delivered(sources: Mapping[str, str], site: Site) -> list[Check]:
-    """What the administrator finds when he has logged in."""
+    """The data sources and dashboards that Grafana shows to the administrator."""
     return [
         Check(
-            "grafana.login", "The administrator's password is in force", site.url("grafana", "/api/org"), answers.login,
-            "systemctl restart lgtm-grafana sets it again; five wrong ones lock the account for five minutes",
+            id="grafana.login", title="Grafana accepts the administrator's password",
+            url=site.url("grafana", "/api/org"), judge=answers.login,
+            remedy="systemctl restart lgtm-grafana sets it again; five failed logins lock the account for five minutes",
         ),
         Check(
-            "grafana.datasources", "Grafana has the data sources delivered", site.url("grafana", "/api/datasources"),
-            partial(answers._sources, wanted=sources), f"{JOURNAL} -g datasource",
+            id="grafana.datasources", title="Grafana has the deployed data sources",
+            url=site.url("grafana", "/api/datasources"),
+            judge=partial(answers.sources, wanted=sources), remedy=f"{JOURNAL} -g datasource",
         ),
         Check(
-            "grafana.dashboards", "Grafana has the dashboards delivered",
-            site.url("grafana", f"/api/search?type=dash-db&limit={people.LIMIT}"),
-            answers.dashboards, f"{JOURNAL} -g dashboard", patience=90,  # read every 30 s
+            id="grafana.dashboards", title="Grafana has the deployed dashboards",
+            url=site.url("grafana", f"/api/search?type=dash-db&limit={people.LIMIT}"),
+            judge=answers.dashboards, remedy=f"{JOURNAL} -g dashboard", patience=90,  # read every 30 s
         ),
     ]  # fmt: skip
 
 
 def _answering(site: Site) -> list[Check]:
-    """Each data source answers when Grafana asks it."""
+    """Grafana reaches each data source."""
     return [
         Check(
-            f"grafana.asks_{service}", f"Grafana reaches {datasources.NAMES[service]}",
-            site.url("grafana", datasources.question(service)), answers.echo if service == "tempo" else answers.healthy,
-            f"from Grafana's host: curl {site.url(service, node=site.the(service))}", "peer", 60,
+            id=f"grafana.asks_{service}", title=f"Grafana reaches {datasources.NAMES[service]}",
+            url=site.url("grafana", datasources.question(service)),
+            judge=answers.echo if service == "tempo" else answers.healthy,
+            remedy=f"from Grafana's host: curl {site.url(service, node=site.the(service))}", gate="peer", patience=60,
         )
         for service in datasources.carried(site)
     ]  # fmt: skip
 
 
 def _queries(site: Site) -> list[Check]:
-    """The queries of each dashboard are understood; those of a data source that the site lacks are not asked."""
+    """All queries of each dashboard are accepted. Queries of a data source that the site lacks are left out."""
     carried = {datasources.uid(service) for service in datasources.carried(site)}
-    found = []
+    checks = []
     for uid, model in models().items():
         urls = [site.url("grafana", query.path()) for query in queries_of(model) if query.source in carried]
         if urls:
-            found.append(
+            checks.append(
                 Check(
-                    f"grafana.queries_{uid}", f"Every query of the dashboard {uid} is answered", urls[0],
-                    answers.answered, "open the dashboard: the panel that is named shows the same error", "peer", 60,
-                    slow=True, also=tuple(urls[1:]),
+                    id=f"grafana.queries_{uid}", title=f"All queries of the dashboard {uid} are answered", url=urls[0],
+                    judge=answers.answered, remedy="open the dashboard: the named panel shows the same error",
+                    gate="peer", patience=60, slow=True, also=tuple(urls[1:]),
                 )
             )  # fmt: skip
-    return found
+    return checks

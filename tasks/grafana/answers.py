@@ -1,4 +1,4 @@
-"""What Grafana's answers mean: about itself, to its administrator, and of its data sources."""
+"""How answers of Grafana are judged: about itself, and about its data sources and dashboards."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .dashboards import uids
 
 
 def database(answer: Answer) -> str:
-    found = answer.json()
-    if found["database"] != "ok":
-        raise Bad(f"HTTP {answer.status}, database: {found['database']}")
-    return f"version {found['version']}"
+    health = answer.json()
+    if health["database"] != "ok":
+        raise Bad(f"HTTP {answer.status}, database: {health['database']}")
+    return f"version {health['version']}"
 
 
 def refused(answer: Answer) -> str:
     if answer.status == 200:
-        raise Bad("HTTP 200: whoever reaches Grafana can look at everything")
+        raise Bad("HTTP 200: Grafana can be read without a login")
     if answer.status != 401:
         raise Bad(f"HTTP {answer.status}: {answer.body[:120]!r}")
     return "401"
@@ -31,41 +31,41 @@ def login(answer: Answer) -> str:
 
 
 def healthy(answer: Answer) -> str:
-    found = entered(answer, also=(400, 404, 500))
-    if found.get("status") != "OK":
-        raise Bad(f"HTTP {answer.status}: {found.get('message', found)}")
-    return str(found["message"])
+    health = entered(answer, also=(400, 404, 500))
+    if health.get("status") != "OK":
+        raise Bad(f"HTTP {answer.status}: {health.get('message', health)}")
+    return str(health["message"])
 
 
 def echo(answer: Answer) -> str:
     if answer.status != 200 or answer.body.strip() != "echo":
         raise Bad(f"HTTP {answer.status}: {answer.body[:200].strip()}")
-    return "it echoes"
+    return "it answers"
 
 
 def entered(answer: Answer, also: tuple[int, ...] = ()) -> Any:
-    """The JSON that Grafana answers to the administrator. Raises Bad when it does not let him in."""
+    """The JSON that Grafana answers to the administrator. Raises Bad if it rejects the login."""
     if answer.status == 401:
-        raise Bad(f"HTTP 401, the password of .env is not in force: {answer.body[:120].strip()}")
+        raise Bad(f"HTTP 401, Grafana rejects the password of .env: {answer.body[:120].strip()}")
     if answer.status not in (200, *also):
         raise Bad(f"HTTP {answer.status}: {answer.body[:200].strip()}")
     return answer.json()
 
 
 def answered(answer: Answer) -> str:
-    """That there is no data is no error: who could know what people do?"""
-    asked = parse_qs(urlsplit(answer.url).query)
-    query = next((asked[name][0] for name in ("query", "q") if name in asked), "")
+    """Judge the answer to a query of a dashboard. No data is no error."""
+    parameters = parse_qs(urlsplit(answer.url).query)
+    query = next((parameters[name][0] for name in ("query", "q") if name in parameters), "")
     try:
-        found = entered(answer)
+        result = entered(answer)
     except Bad as finding:
         raise Bad(f"{finding} ({query})") from None
-    if found.get("status", "success") != "success" or not {"data", "traces", "metrics"} & found.keys():
+    if result.get("status", "success") != "success" or not {"data", "traces", "metrics"} & result.keys():
         raise Bad(f"HTTP 200, but {answer.body[:200]!r} ({query})")
-    return "every one"
+    return "all answered"
 
 
-def _sources(answer: Answer, wanted: Mapping[str, str]) -> str:
+def sources(answer: Answer, wanted: Mapping[str, str]) -> str:
     found = {one["uid"]: one for one in entered(answer)}
     if missing := sorted(wanted.keys() - found.keys()):
         raise Bad(f"{', '.join(missing)} missing")
@@ -73,7 +73,7 @@ def _sources(answer: Answer, wanted: Mapping[str, str]) -> str:
         raise Bad("; ".join(elsewhere))
     others = found.keys() - wanted.keys()
     if leftover := sorted(uid for uid in others if found[uid].get("readOnly")):
-        raise Bad(f"{', '.join(leftover)} is a file's too, but no file of ours")
+        raise Bad(f"{', '.join(leftover)} provisioned by a file that is not ours")
     return f"{', '.join(sorted(wanted))}{_and_others(others)}"
 
 
@@ -85,5 +85,5 @@ def dashboards(answer: Answer) -> str:
 
 
 def _and_others(others: Iterable[str]) -> str:
-    """What people have made in Grafana, and what was given up, is theirs to delete: it is mentioned, no more."""
+    """Names what people created, and what we no longer deploy. Only they may delete it."""
     return f", and not ours: {', '.join(sorted(others))}" if others else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from lgtm.task import Refusal
 
 FOLDER = Path(__file__).parents[2] / "templates" / "grafana" / "dashboards"
 SOURCES = {  # the uid of each data source: its type
@@ -21,13 +23,13 @@ SOURCES = {  # the uid of each data source: its type
 }
 LANGUAGES = {"prometheus": "promql", "loki": "logql", "tempo": "traceql"}
 FIELDS = {"prometheus": "expr", "loki": "expr", "tempo": "query"}  # where a target of that type holds its query
-# What Grafana puts in for its own variables; any legal value will do.
+# Values for Grafana's built-in variables; any valid value will do.
 MACROS = {"__auto": "1m", "__interval": "15s", "__range": "1h", "__rate_interval": "1m"}
 
 
 @dataclass(frozen=True)
 class Query:
-    """One query as it is sent to a data source; `at_once`: for one moment instead of a range."""
+    """One query as it is sent to a data source; `at_once`: an instant query instead of a range query."""
 
     dashboard: str
     panel: str
@@ -37,7 +39,7 @@ class Query:
     at_once: bool = False
 
     def path(self) -> str:
-        """Where Grafana hands it on to the data source, for the last half hour."""
+        """The path at which Grafana forwards it to the data source, for the last half hour."""
         expression, now = quote(self.expression, safe=""), int(time.time())
         proxy = f"/api/datasources/proxy/uid/{self.source}"
         if self.language == "traceql":
@@ -58,9 +60,9 @@ def models() -> dict[str, Any]:
 
 
 def panels(model: Mapping[str, Any]) -> list[Any]:
-    """The panels that show something: all but the rows' headings, those in folded rows too."""
-    found = [inner for one in model["panels"] for inner in (one, *one.get("panels", ()))]
-    return [one for one in found if one["type"] != "row"]
+    """All panels with content, those in collapsed rows too."""
+    nested = [inner for one in model["panels"] for inner in (one, *one.get("panels", ()))]
+    return [one for one in nested if one["type"] != "row"]
 
 
 def queries() -> list[Query]:
@@ -69,21 +71,34 @@ def queries() -> list[Query]:
 
 
 def queries_of(model: Mapping[str, Any]) -> list[Query]:
-    """Every query of one dashboard; ValueError for a variable that nobody declares."""
-    values = MACROS | {one["name"]: _value(one) for one in model["templating"]["list"]}
+    """Every query of one dashboard. Raises Refusal for an undeclared variable or an unknown data source."""
+    values = MACROS | {one["name"]: _value(one) for one in _variables(model)}
     return [
-        Query(model["uid"], name, uid, LANGUAGES[SOURCES[uid]], substitute(text, values), at_once)
-        for name, uid, text, at_once in (*_shown(model), *_chosen(model), *_noted(model))
+        Query(model["uid"], name, uid, _language(model, name, uid), substitute(text, values), at_once)
+        for name, uid, text, at_once in (*_panel_queries(model), *_variable_queries(model), *_annotation_queries(model))
     ]
 
 
-def substitute(text: str, values: Mapping[str, str]) -> str:
-    """Fill in `$name` and `${name}`, with or without a format; ValueError for a name that has no value."""
+def _language(model: Mapping[str, Any], panel: str, source: str) -> str:
+    if source not in SOURCES:
+        raise Refusal(
+            f"dashboard {model['uid']}: {panel}: no data source has the uid {source}; use one of {', '.join(SOURCES)}"
+        )
+    return LANGUAGES[SOURCES[source]]
 
-    def value(found: re.Match[str]) -> str:
-        name = found["braced"] or found["bare"]
+
+def _variables(model: Mapping[str, Any]) -> Sequence[Any]:
+    variables: Sequence[Any] = model.get("templating", {}).get("list", ())
+    return variables
+
+
+def substitute(text: str, values: Mapping[str, str]) -> str:
+    """Replace `$name` and `${name}`, with or without a format. Raises Refusal for a name without a value."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match["braced"] or match["bare"]
         if name not in values:
-            raise ValueError(f"no variable {name} in {text}")
+            raise Refusal(f"dashboard: no variable {name} in {text}")
         return values[name]
 
     return re.sub(r"\$(?:\{(?P<braced>\w+)(?::\w+)?\}|(?P<bare>\w+))", value, text)
@@ -93,11 +108,11 @@ Found = tuple[str, str, str, bool]
 
 
 def _value(variable: Mapping[str, Any]) -> str:
-    """What is put in while `All` is chosen, or nothing is typed."""
+    """The value of a variable while `All` is selected, or nothing is typed."""
     return "" if variable["type"] == "textbox" else variable.get("allValue") or ".+"
 
 
-def _shown(model: Mapping[str, Any]) -> Iterator[Found]:
+def _panel_queries(model: Mapping[str, Any]) -> Iterator[Found]:
     for panel in panels(model):
         for target in panel.get("targets", ()):
             source = target["datasource"]
@@ -105,27 +120,27 @@ def _shown(model: Mapping[str, Any]) -> Iterator[Found]:
             yield panel["title"], source["uid"], target[FIELDS[source["type"]]], at_once
 
 
-def _chosen(model: Mapping[str, Any]) -> Iterator[Found]:
-    """The queries behind the variables: the selector whose label values are offered."""
-    for variable in model["templating"]["list"]:
+def _variable_queries(model: Mapping[str, Any]) -> Iterator[Found]:
+    """The queries of the variables: the selector whose label values are listed."""
+    for variable in _variables(model):
         if variable["type"] == "query":
             query = variable["query"]
             selector = query.get("stream") or selected(query.get("query", ""))
-            # Loki refuses to give lines of one moment.
+            # Loki refuses instant queries for lines.
             yield f"variable {variable['name']}", variable["datasource"]["uid"], selector, "stream" not in query
 
 
-def _noted(model: Mapping[str, Any]) -> Iterator[Found]:
-    for one in model["annotations"]["list"]:
+def _annotation_queries(model: Mapping[str, Any]) -> Iterator[Found]:
+    for one in model.get("annotations", {}).get("list", ()):
         yield f"annotation {one['name']}", one["datasource"]["uid"], one["expr"], False
 
 
 def selected(text: str) -> str:
-    """`label_values(up{job="a"}, env)` → `up{job="a"}`; ValueError for anything else."""
-    found = re.fullmatch(r"label_values\((.+),\s*\w+\)", text)
-    if not found:
-        raise ValueError(f"not label_values(selector, label): {text}")
-    return found[1]
+    """`label_values(up{job="a"}, env)` → `up{job="a"}`; Raises Refusal for anything else."""
+    match = re.fullmatch(r"label_values\((.+),\s*\w+\)", text)
+    if not match:
+        raise Refusal(f"dashboard: not label_values(selector, label): {text}")
+    return match[1]
 
 
 def uids() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What Grafana asks and how its answers link to each other: data sources as Grafana's provisioning reads them."""
+"""Grafana's data sources and the links between them, as provisioning files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lgtm.task import Settings, Site
 
 EXEMPLARS = ("trace_id", "traceID")  # the label that names the trace: GatewayZ's, and the one of span metrics
 FOLDER = "pyinfra-lgtm"  # of the dashboards, in Grafana
-PROVIDER = "lgtm"  # under another name, Grafana deletes what it had of the former one: dashboards under old uids
-PROVIDERS = (PROVIDER, "pyinfra-lgtm")  # that are ours or were
+PROVIDER = "lgtm"  # a new name would make Grafana delete all dashboards of the old one
+PROVIDERS = (PROVIDER, "pyinfra-lgtm")  # our present and former names
 NAMES = {"prometheus": "Prometheus", "mimir": "Mimir", "loki": "Loki", "tempo": "Tempo"}
 HEXADECIMAL = "[0-9a-fA-F]{16,32}"
 # A trace id in a line: JSON, also within a JSON text, and key=value, quoted or not.
 IN_LINE = rf'trace_?[iI][dD][\\"]*\s*[:=]\s*[\\"]*({HEXADECIMAL})\b'
-SPANS = {  # what a span's service did around it; `$__tags` is the span's service as a selector
+SPANS = {  # queries about the service of a span; `$__tags` is that service as a selector
     "Calls per second": "sum by (span_name) (rate(traces_spanmetrics_calls_total{$__tags}[5m]))",
     "Share of errors": (
         'sum(rate(traces_spanmetrics_calls_total{status_code="STATUS_CODE_ERROR", $__tags}[5m]))'
@@ -27,25 +27,28 @@ SPANS = {  # what a span's service did around it; `$__tags` is the span's servic
 
 
 class Existing(Settings):
-    """A data source that Grafana's database has of before, under a name or uid that ours would have.
+    """A data source that Grafana's database already has, under a name or uid of ours.
 
-    `grafana_existing_sources = [{"name": "Prometheus", "uid": "PBFA97CFB590B2093", "service": "prometheus"}]`: it keeps
-    both, and is answered by our `prometheus` from then on; ours is called `Prometheus (lgtm)` beside it. Without a
-    `service` it stays as it is.
+    Example: `grafana_existing_sources = [{"name": "Prometheus", "uid": "PBFA97CFB590B2093", "service": "prometheus"}]`.
+    It keeps its name and uid, and our `prometheus` answers its queries. Ours is called `Prometheus (lgtm)`. Without a
+    `service` it is not changed.
     """
 
     name: str
+    """Name of the data source."""
     uid: str
+    """Uid of the data source."""
     service: Literal["", "prometheus", "mimir", "loki", "tempo"] = ""
+    """Service that answers its queries; empty = it is not changed."""
 
 
 def kind(service: str) -> str:
-    """The type that Grafana has for it: Mimir speaks Prometheus' language."""
+    """Grafana's type for it: Mimir has the API of Prometheus."""
     return "prometheus" if service == "mimir" else service
 
 
 def name(service: str, existing: Sequence[Existing] = ()) -> str:
-    """What the data source is called: an existing one of our uid keeps its name, one of our name keeps that."""
+    """Name of the data source. An existing one with our uid or our name keeps its name."""
     for one in existing:
         if one.uid == uid(service):
             return one.name
@@ -54,13 +57,13 @@ def name(service: str, existing: Sequence[Existing] = ()) -> str:
 
 
 def mapped(site: Site, existing: Sequence[Existing]) -> list[Existing]:
-    """The existing data sources that a service of ours answers."""
+    """The existing data sources whose queries one of our services answers."""
     ours = {uid(service) for service in NAMES}
     return [one for one in existing if one.uid not in ours and one.service in carried(site)]
 
 
 def uid(service: str) -> str:
-    """`grafana_loki`: the data source's uid, which dashboards and links name."""
+    """Uid of the data source, such as `grafana_loki`. Dashboards and links refer to it."""
     return f"grafana_{service}"
 
 
@@ -70,18 +73,18 @@ def carried(site: Site) -> tuple[str, ...]:
 
 
 def addresses(site: Site, existing: Sequence[Existing] = ()) -> dict[str, str]:
-    """uid → URL of every data source that is delivered."""
+    """uid → URL of every deployed data source."""
     ours = {uid(service): _url(service, site) for service in carried(site)}
     return ours | {one.uid: _url(one.service, site) for one in mapped(site, existing)}
 
 
 def proxied(service: str) -> str:
-    """The path under which Grafana hands a question on to a data source."""
+    """The path at which Grafana forwards a request to a data source."""
     return f"/api/datasources/proxy/uid/{uid(service)}"
 
 
 def question(service: str) -> str:
-    """The path under which Grafana says whether a data source answers. Tempo's has no health: it is asked itself."""
+    """The path at which Grafana reports the health of a data source. Tempo's has none, so Tempo itself answers."""
     if service == "tempo":
         return f"{proxied(service)}/api/echo"
     return f"/api/datasources/uid/{uid(service)}/health"
@@ -107,8 +110,8 @@ def provider(path: str) -> str:
         "folderUid": FOLDER,
         "type": "file",
         "allowUiUpdates": False,
-        # Every deploy is another folder behind `current`: with deletion, Grafana would delete and make each one again,
-        # and people would lose their stars. The price: one that is given up stays until somebody deletes it.
+        # Every deploy is a new folder behind `current`. With deletion enabled, Grafana would delete and recreate each
+        # dashboard, and people would lose their stars. So a dashboard that we drop stays until somebody deletes it.
         "disableDeletion": True,
         "updateIntervalSeconds": 30,
         "options": {"path": path},
@@ -121,7 +124,7 @@ def _file(content: Any) -> str:
 
 
 def _literal(value: Any) -> Any:
-    """The same, such that Grafana reads every text as it stands here: it takes `$` for a variable, `$$` for `$`."""
+    """The value with each `$` as `$$`, because Grafana expands `$name` in provisioning files."""
     if isinstance(value, dict):
         return {key: _literal(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -162,7 +165,7 @@ def _logs(others: set[str]) -> dict[str, Any]:
     if "tempo" not in others:
         return {}
     link = {"url": "${__value.raw}", "datasourceUid": uid("tempo"), "urlDisplayLabel": "Trace"}
-    # Grafana takes one field of a name: each way to find a trace id needs a name of its own.
+    # Grafana ignores a second field of the same name: each way to find a trace id needs its own name.
     fields = [
         {"name": "Trace", "matcherType": "regex", "matcherRegex": IN_LINE},
         {"name": "Trace of the label", "matcherType": "label", "matcherRegex": "trace_id"},
@@ -171,11 +174,11 @@ def _logs(others: set[str]) -> dict[str, Any]:
 
 
 def _traces(others: set[str]) -> dict[str, Any]:
-    # Tempo streams on its HTTP port, see `stream_over_http_enabled`. Streamed metrics need 2.8: Grafana names no step.
-    found: dict[str, Any] = {"nodeGraph": {"enabled": True}, "streamingEnabled": {"search": True, "metrics": False}}
+    # Tempo streams on its HTTP port (`stream_over_http_enabled`). Streamed metrics need 2.8: Grafana sends no step.
+    details: dict[str, Any] = {"nodeGraph": {"enabled": True}, "streamingEnabled": {"search": True, "metrics": False}}
     around = {"tags": [{"key": "service.name", "value": "service"}]}
     if "loki" in others:
-        found["tracesToLogsV2"] = around | {
+        details["tracesToLogsV2"] = around | {
             "datasourceUid": uid("loki"),
             "spanStartTimeShift": "-1h",
             "spanEndTimeShift": "1h",
@@ -183,15 +186,15 @@ def _traces(others: set[str]) -> dict[str, Any]:
             "filterBySpanID": False,
             "customQuery": False,
         }
-    if "mimir" in others:  # what Tempo makes of spans is there, and not in Prometheus
-        found["serviceMap"] = {"datasourceUid": uid("mimir")}
-        found["tracesToMetrics"] = around | {
+    if "mimir" in others:  # metrics generated from spans are in Mimir, not in Prometheus
+        details["serviceMap"] = {"datasourceUid": uid("mimir")}
+        details["tracesToMetrics"] = around | {
             "datasourceUid": uid("mimir"),
             "spanStartTimeShift": "-1h",
             "spanEndTimeShift": "1h",
             "queries": [{"name": title, "query": query} for title, query in SPANS.items()],
         }
-    return found
+    return details
 
 
 DETAILS: dict[str, Callable[[set[str]], dict[str, Any]]] = {

@@ -1,4 +1,4 @@
-"""What people have in Grafana: listed over its API, or read from a database that another installation has left."""
+"""What people created in Grafana: listed with its API, or read from the database of another installation."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .datasources import Existing
 
 DATABASE = ("grafana.db", "grafana.db-wal")
 KEY = "secret_key"
-LIMIT = 5000  # dashboards that Grafana lists at once, at the most
+LIMIT = 5000  # maximum dashboards that Grafana lists at once
 DASHBOARDS, FOLDERS, USERS, SOURCES, RULES = (
     f"grafana.kept_{kind}" for kind in ("dashboards", "folders", "users", "sources", "rules")
 )
-# In organisation 1, which is the one we provision; the newest form first: a table or column that a version does not
-# have is passed over. From 12 on dashboards and folders are resources, and what came before stays behind in its tables.
+# Of organisation 1, which is the one we provision. The newest form comes first; a query of a table or column that a
+# version lacks is skipped. Since 12 dashboards and folders are resources; older ones stay in their own tables.
 RESOURCES = (
     "SELECT name, json_extract(value, '$.spec.title') FROM resource WHERE namespace = 'default' AND resource = '{}'"
     """ AND json_extract(value, '$.metadata.annotations."grafana.app/managedBy"') IS NULL"""
@@ -64,7 +64,7 @@ TYPES = "SELECT uid, type FROM data_source WHERE org_id = 1"
 
 
 def made(site: Site, existing: Sequence[Existing], user: str, secret: str) -> list[Made]:
-    """Every kind of things that people make in Grafana; what lies in our own folder is not theirs."""
+    """Every kind of object that people create in Grafana. What is in our own folder is not theirs."""
     ask = partial(Made, user=user, secret=secret)
     ours = {datasources.uid(service) for service in datasources.NAMES}
     return [
@@ -83,12 +83,12 @@ def made(site: Site, existing: Sequence[Existing], user: str, secret: str) -> li
 
 
 def _listed(answer: Answer, key: str, title: str, theirs: Callable[[Any], bool] = lambda one: True) -> Names:
-    """id → title, of a list of Grafana's API. Raises Bad for anything else."""
+    """id → title, from a list of Grafana's API. Raises Bad for any other answer."""
     found = answer.json()
     if answer.status != 200 or not isinstance(found, list):
         raise Bad(f"HTTP {answer.status}: {found.get('message', found) if isinstance(found, dict) else found}")
     if len(found) >= LIMIT:
-        raise Bad(f"there are {LIMIT} or more, which Grafana does not list at once")
+        raise Bad(f"there are {LIMIT} or more, and Grafana lists no more at once")
     return {str(one[key]): str(one[title]) for one in found if theirs(one)}
 
 
@@ -98,7 +98,7 @@ def _listed_source(one: Mapping[str, Any]) -> Source:
 
 @dataclass(frozen=True)
 class Source:
-    """A data source of the database. `goes`: Grafana removes it at the next start, since no file names it."""
+    """A data source of the database. `goes`: Grafana removes it at the next start, because no file provisions it."""
 
     uid: str
     name: str
@@ -107,7 +107,7 @@ class Source:
 
 
 def adopted(site: Site, existing: Sequence[Existing], dashboards: Sequence[str], files: Mapping[str, bytes]) -> Adopted:
-    """What becomes of a database that lies where ours will be; `files` is name → content, without the directory.
+    """What happens to an existing database; `files` is name → content, without the directory.
 
     `dashboards` are the uids of ours.
     """
@@ -118,21 +118,19 @@ def adopted(site: Site, existing: Sequence[Existing], dashboards: Sequence[str],
             names = {kind: _first(database, queries) for kind, queries in QUERIES.items()}
             sources = _sources(database, names[SOURCES])
             from_files = _first(database, [query.format(datasources.PROVIDERS) for query in FROM_FILES])
-    except sqlite3.DatabaseError as error:  # perhaps Grafana is writing it as it starts and ends
-        return Adopted(
-            notes=(f"{DATABASE[0]} cannot be read ({error}); should something get lost, nobody would notice",)
-        )
+    except sqlite3.DatabaseError as error:  # Grafana may be writing it while it starts or stops
+        return Adopted(notes=(f"{DATABASE[0]} cannot be read ({error}); a loss would not be noticed",))
     if not names[USERS]:
-        return Adopted()  # no Grafana has made it
+        return Adopted()  # not a database of Grafana
     names = {kind: _theirs(kind, found) for kind, found in names.items()}
     problems = (*_keyless(files), *_taken(names[DASHBOARDS], dashboards), *_clashes(site, existing, sources))
     counts = ", ".join(f"{kind.title}: {len(names[kind.id])}" for kind in made(site, existing, "", ""))
-    notes = (f"finds {counts}: all must be there afterwards", *_leaving(from_files))
+    notes = (f"finds {counts}: all must still be there afterwards", *_leaving(from_files))
     return Adopted(problems, notes, {kind: found for kind, found in names.items() if len(found) < LIMIT})
 
 
 def _theirs(kind: str, found: Names) -> Names:
-    """Without what is ours, as the lists of `made` are: the database may be one that this deploy has made before."""
+    """The names without our own objects, as in the lists of `made`: an earlier deploy may have created the database."""
     ours = {SOURCES: {datasources.uid(service) for service in datasources.NAMES}, FOLDERS: {datasources.FOLDER}}
     return {one: title for one, title in found.items() if one not in ours.get(kind, ())}
 
@@ -140,47 +138,49 @@ def _theirs(kind: str, found: Names) -> Names:
 def _keyless(files: Mapping[str, bytes]) -> Iterator[str]:
     if KEY not in files:
         yield (
-            f"{DATABASE[0]} is there, but not {KEY}, which its secrets are encrypted with; put there the {KEY} of the "
+            f"{DATABASE[0]} is there without {KEY}, which decrypts its secrets; copy {KEY} from the "
             "Grafana it comes from (docs/from-docker-compose.md)"
         )
 
 
 def _taken(theirs: Names, ours: Sequence[str]) -> Iterator[str]:
     for uid in sorted(theirs.keys() & set(ours)):
-        yield f"the dashboard {theirs[uid]!r} has the uid {uid}, which is that of one of ours; give it another one"
+        yield f"the dashboard {theirs[uid]!r} has the uid {uid}, which one of our dashboards has; change its uid"
 
 
 def _leaving(from_files: Names) -> Iterator[str]:
-    """Grafana deletes what it has from files that nobody names any more."""
+    """Grafana deletes dashboards from files that are no longer provisioned."""
     if from_files:
         some = ", ".join(sorted(from_files.values())[:5])
-        yield f"dashboards that came from files of another installation go with them ({len(from_files)}): {some}"
+        yield f"dashboards from files of another installation are deleted ({len(from_files)}): {some}"
 
 
 def _clashes(site: Site, existing: Sequence[Existing], sources: Sequence[Source]) -> Iterator[str]:
-    """One sentence for all data sources that have a name or uid of ours and of which no setting says so."""
-    said = {(one.name, one.uid) for one in existing}
+    """One sentence for all data sources that have a name or uid of ours and are not in `grafana_existing_sources`."""
+    listed = {(one.name, one.uid) for one in existing}
     wanted = {datasources.name(service, existing): datasources.uid(service) for service in datasources.carried(site)}
-    ours = {datasources.uid(service) for service in datasources.NAMES}  # of a service that has left, they go
-    unsaid = [one for one in sources if (one.name, one.uid) not in said and wanted.get(one.name) != one.uid]
+    ours = {datasources.uid(service) for service in datasources.NAMES}  # those of a service that was removed disappear
+    unlisted = [one for one in sources if (one.name, one.uid) not in listed and wanted.get(one.name) != one.uid]
     clashing = [
-        one for one in unsaid if one.name in wanted or one.uid in wanted.values() or (one.goes and one.uid not in ours)
+        one
+        for one in unlisted
+        if one.name in wanted or one.uid in wanted.values() or (one.goes and one.uid not in ours)
     ]
     if clashing:
-        lines = json.dumps([_proposed(site, one) for one in [*_said(existing), *clashing]])
+        lines = json.dumps([_proposed(site, one) for one in [*_listed_sources(existing), *clashing]])
         names = ", ".join(f"{one.name!r} ({one.uid})" for one in clashing)
         yield (
-            f"its database has the data sources {names}, which Grafana cannot keep beside ours as they are; set "
-            f"grafana_existing_sources = {lines}, so that dashboards which use them are answered by the service named"
+            f"its database has the data sources {names}, which conflict with ours; set "
+            f"grafana_existing_sources = {lines}, so that the named service answers the dashboards that use them"
         )
 
 
-def _said(existing: Sequence[Existing]) -> list[Source]:
+def _listed_sources(existing: Sequence[Existing]) -> list[Source]:
     return [Source(one.uid, one.name, datasources.kind(one.service), False) for one in existing]
 
 
 def _proposed(site: Site, one: Source) -> dict[str, str]:
-    """The setting's value for it: answered by the service of its name, or else by the first one of its type."""
+    """The value to set for it: answered by the service of that name, or else by the first one of its type."""
     able = [service for service in datasources.carried(site) if datasources.kind(service) == one.type]
     called = [service for service in able if datasources.NAMES[service].lower() in one.name.lower()]
     return {"name": one.name, "uid": one.uid, "service": next(iter(called + able), "")}
@@ -199,7 +199,7 @@ def _opened(files: Mapping[str, bytes]) -> Iterator[sqlite3.Connection]:
 
 
 def _first(database: sqlite3.Connection, queries: Sequence[str]) -> Names:
-    """What the first query finds that this version of the database understands; a table of resources may be unused."""
+    """The result of the first query that this version of the database supports; a table of resources may be empty."""
     for query in queries:
         with suppress(sqlite3.OperationalError):  # no such table or column
             found = {str(key): str(title) for key, title in database.execute(query)}

@@ -1,39 +1,39 @@
-"""TraceQL metrics: whether Tempo makes them, asked the way that people ask, which is through Grafana."""
+"""TraceQL metrics: a check that Tempo generates them, through Grafana as for a person."""
 
 from __future__ import annotations
 
 import time
 from urllib.parse import quote
 
-from lgtm.task import Answer, Bad, Check, Site
+from lgtm.task import Answer, Bad, Check, Site, body_of
 
 from ..shared import canary
 from . import datasources
 
-OWN = (canary.SERVICE, "prometheus")  # services whose spans are the stack's own
+OWN = (canary.SERVICE, "prometheus")  # services whose spans belong to the stack itself
 QUERY = "{ } | rate()"
 
 
 def checks(site: Site) -> list[Check]:
-    """One query over the last quarter of an hour; no check where there is no Tempo."""
+    """One query of the last 15 minutes; no check without Tempo."""
     if not site.the("tempo"):
         return []
     now = int(time.time())
-    asked = f"q={quote(QUERY, safe='')}&start={now - 900}&end={now}&step=60"
+    query = f"q={quote(QUERY, safe='')}&start={now - 900}&end={now}&step=60"
     return [
         Check(
-            "grafana.traceql_metrics", "Grafana gets TraceQL metrics from Tempo",
-            site.url("grafana", f"{datasources.proxied('tempo')}/api/metrics/query_range?{asked}"), _series,
-            "journalctl -u lgtm-tempo -g 'localblocks|local-blocks|query_range' on Tempo's host", "peer", 60,
+            id="grafana.traceql_metrics", title="Grafana gets TraceQL metrics from Tempo",
+            url=site.url("grafana", f"{datasources.proxied('tempo')}/api/metrics/query_range?{query}"), judge=_series,
+            remedy="journalctl -u lgtm-tempo -g 'localblocks|local-blocks|query_range' on Tempo's host",
+            gate="peer", patience=60,
         )
     ]  # fmt: skip
 
 
 def _series(answer: Answer) -> str:
-    """Without a span there is no series, which is no error."""
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:200]}")
-    found = answer.json()
-    if "metrics" not in found and "series" not in found:
+    """No series is no error: there may be no spans."""
+    body_of(answer)
+    result = answer.json()
+    if "metrics" not in result and "series" not in result:
         raise Bad(f"HTTP 200, but {answer.body[:200]!r}")
-    return f"{len(found.get('series') or ())} series"
+    return f"{len(result.get('series') or ())} series"

@@ -1,4 +1,4 @@
-"""Prometheus: scrapes every service and GatewayZ, evaluates alert rules, forwards all samples to Mimir."""
+"""Prometheus: scrapes every service and GatewayZ, evaluates alert rules, sends all samples to Mimir."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lgtm.task import (
     Unit,
     Validator,
     Volume,
+    body_of,
     data_of,
     etc,
     missing,
@@ -26,7 +27,7 @@ from lgtm.task import (
     render,
 )
 
-from ..shared import inforce
+from ..shared import disk, inforce
 from . import pipeline, rules
 from .scraping import Job, jobs
 from .settings import PrometheusSettings
@@ -48,10 +49,7 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
         artifact=Artifact("prometheus", settings.version),
         unit=Unit(
             command=_command(settings, site),
-            memory_max=settings.memory_max,
-            cpu_cores=settings.cpu_cores,
             start_timeout=600,  # replaying a large write-ahead log
-            stop_timeout=120,
         ),
         ready=site.url("prometheus", "/-/ready"),
         ports=(site.port("prometheus"),),
@@ -62,20 +60,15 @@ def component(settings: PrometheusSettings, site: Site) -> Component:
             Validator(("{artifact}/promtool", "check", "config", "--syntax-only", "{etc}/prometheus.yml")),
             *rules.validators(files),
         ),
-        reload=Reload(
-            site.url("prometheus", "/metrics"),
-            "prometheus_config_last_reload_successful",
-            "prometheus_config_last_reload_success_timestamp_seconds",
-        ),
+        reload=Reload.named(site.url("prometheus", "/metrics"), "prometheus_config_last_reload"),
         drain=site.url("mimir", "/ready", site.the("mimir")) if site.the("mimir") else None,
         after=tuple(name for name in ("alertmanager", "mimir", "tempo") if name in site.here.services),
-        ready_timeout=settings.ready_timeout,
     )
 
 
 def _expected(settings: PrometheusSettings) -> int:
-    """Bytes on disk by the time that the retention is reached."""
-    return settings.retention_size or pipeline.stored(settings.series_expected, settings.retention)
+    """Bytes on disk after the retention."""
+    return settings.retention_size or disk.stored(settings.series_expected, settings.retention)
 
 
 def _command(settings: PrometheusSettings, site: Site) -> tuple[str, ...]:
@@ -88,7 +81,7 @@ def _command(settings: PrometheusSettings, site: Site) -> tuple[str, ...]:
         *size,
         f"--web.listen-address={site.target('prometheus')}",
         f"--log.level={settings.log_level}",
-        "--enable-feature=exemplar-storage",  # or exemplars are neither kept nor sent to Mimir
+        "--enable-feature=exemplar-storage",  # without it, exemplars are neither kept nor sent to Mimir
     )
 
 
@@ -127,12 +120,13 @@ def checks(settings: PrometheusSettings, site: Site) -> list[Check]:
 
 
 def _reachable(job: Job) -> Check:
-    """A target outside the site answers this host, and takes the token where it wants one."""
+    """A target outside the site answers this host, and accepts the token if it needs one."""
     url, *others = (f"{job.scheme}://{endpoint.address}{job.path}" for endpoint in job.endpoints)
     return Check(
-        f"prometheus.reach_{job.name}", f"{job.name} answers, and takes the token" if job.credentials_file else
-        f"{job.name} answers", url, _answers,
-        "from Prometheus' host: curl it; 401: see STAGING_BEARER_TOKEN", "world", preflight=True, slow=True,
+        id=f"prometheus.reach_{job.name}", title=f"{job.name} answers, and accepts the token" if job.credentials_file
+        else f"{job.name} answers", url=url, judge=_answers,
+        remedy="curl it from Prometheus' host; 401: check STAGING_BEARER_TOKEN",
+        gate="world", preflight=True, slow=True,
         user="bearer" if job.credentials_file else "",
         secret="prometheus/staging_bearer_token" if job.credentials_file else "", also=tuple(others),
     )  # fmt: skip
@@ -141,16 +135,14 @@ def _reachable(job: Job) -> Check:
 def _answers(answer: Answer) -> str:
     if answer.status in (401, 403):
         raise Bad(f"HTTP {answer.status}: the token is not accepted")
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body.strip()[:120]}" if answer.status else answer.body.strip())
-    many = len(SAMPLE_LINE.findall(answer.body))
+    many = len(SAMPLE_LINE.findall(body_of(answer)))
     if not many:
         raise Bad(f"HTTP 200, but no metrics: {answer.body.strip()[:120]!r}")
     return f"{many} samples"
 
 
 def plots(settings: PrometheusSettings, site: Site) -> list[Plot]:
-    """What a report draws of the last hour."""
+    """The plots of a report, each of the last hour."""
 
     def plot(title: str, unit: str, query: str) -> Plot:
         return Plot(title, unit, site.url("prometheus", f"/api/v1/query_range?query={quote(query, safe='')}"))
@@ -160,7 +152,7 @@ def plots(settings: PrometheusSettings, site: Site) -> list[Plot]:
         f"min(prometheus_remote_storage_queue_highest_sent_timestamp_seconds{{{pipeline.QUEUE}}})"
     )
     return [
-        plot("Samples taken in", "/s", "sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))"),
-        plot("Remote write behind", "s", lag),
-        plot("Least free disk", "B", f"min(node_filesystem_avail_bytes{{{DISKS}}})"),
+        plot("Samples ingested", "/s", "sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))"),
+        plot("Remote write lag", "s", lag),
+        plot("Lowest free disk space", "B", f"min(node_filesystem_avail_bytes{{{DISKS}}})"),
     ]

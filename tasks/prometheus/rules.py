@@ -1,23 +1,19 @@
-"""Rules that are evaluated by Prometheus or by Mimir's ruler: their files, and who checks them."""
+"""Alert and recording rules, evaluated by Prometheus or by Mimir's ruler: their files, validators and check."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 from lgtm.task import Check, ConfigFile, Site, Validator, combined, render, rules_loaded
 
+from ..shared.limits import SeriesLimit
 from . import pipeline
 from .scraping import jobs
 from .settings import PrometheusSettings
 
-if TYPE_CHECKING:
-    from ..mimir import MimirSettings
-
-
-# The first must be below the second, or one of two alerts could never fire.
+# The first must be below the second. Otherwise one of the two alerts could never fire.
 ORDERED = (
     ("api_latency_high", "api_latency_critical"),
     ("mimir_series_high", "mimir_series_critical"),
@@ -27,7 +23,7 @@ ORDERED = (
 
 
 def rule_files(settings: PrometheusSettings, site: Site) -> tuple[ConfigFile, ...]:
-    """Every rule file, whoever evaluates it: at most 20 rules a group, and no group name twice.
+    """All rule files, of Prometheus and of Mimir: at most 20 rules in a group, and no group name twice.
 
     Raises Refusal for thresholds that contradict each other.
     """
@@ -48,22 +44,22 @@ def mimirs(settings: PrometheusSettings) -> tuple[str, ...]:
 
 
 def in_force(settings: PrometheusSettings, site: Site) -> Check:
-    """Prometheus evaluates the rules that are its own, alerts and recordings alike."""
+    """Prometheus evaluates its own rules, alerts and recordings."""
     files = [one for one in rule_files(settings, site) if one.path not in mimirs(settings)]
     return Check(
-        "prometheus.rules", "Prometheus evaluates its rules", site.url("prometheus", "/api/v1/rules"),
-        partial(rules_loaded, names=names(files)),
-        "see /rules of Prometheus; journalctl -u lgtm-prometheus -g rule", patience=90, slow=True,
+        id="prometheus.rules", title="Prometheus evaluates its rules", url=site.url("prometheus", "/api/v1/rules"),
+        judge=partial(rules_loaded, names=names(files)),
+        remedy="open /rules of Prometheus; journalctl -u lgtm-prometheus -g rule", patience=90, slow=True,
     )  # fmt: skip
 
 
 def names(files: Iterable[ConfigFile]) -> set[str]:
-    """The names of all the alerts and recordings in rule files."""
+    """The names of all alerts and recordings in rule files."""
     return {name for one in files for name in re.findall(r"(?:alert|record): (\S+)", one.content)}
 
 
 def validators(files: tuple[ConfigFile, ...]) -> tuple[Validator, ...]:
-    """promtool's judgement of rule files; none where there are none."""
+    """promtool validates the rule files; no validator if there are none."""
     paths = [f"{{etc}}/{one.path}" for one in files]
     command = ("{artifact}/promtool", "check", "rules", "--lint=all", "--lint-fatal", *paths)
     return (Validator(command),) if paths else ()
@@ -97,11 +93,10 @@ def _rendered(name: str, settings: PrometheusSettings, site: Site) -> str:
 
 
 def _quoted(paths: tuple[str, ...]) -> str:
-    """The paths as one regular expression, which PromQL anchors at both ends."""
+    """The paths as one regular expression. PromQL anchors it at both ends."""
     return '"' + "|".join(path.replace(".", "[.]") for path in paths) + '"'
 
 
 def _series_max(site: Site) -> int:
-    """Mimir's limit of active series as it is set; 0 = none."""
-    node = site.the("mimir")
-    return cast("MimirSettings", node.services["mimir"]).max_series if node else 0
+    """Mimir's limit of active series; 0 = there is no Mimir."""
+    return next((settings.max_series for _, settings in site.settings_of(SeriesLimit)), 0)

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes, and from where: the site's services, GatewayZ, and targets of one's own."""
+"""Scrape jobs: the site's services, GatewayZ, additional targets, and certificates."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..alertmanager import mail
 from ..alertmanager.settings import AlertmanagerSettings
 from .settings import PrometheusSettings, Target
 
-CERTIFICATES = "certificates"  # the job in which blackbox_exporter looks at them
+CERTIFICATES = "certificates"  # the job whose targets blackbox_exporter probes
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One `host:port` to scrape, its constant labels, and what the query of its URL says."""
+    """One `host:port` to scrape, its constant labels, and the query parameters of its URL."""
 
     address: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -26,18 +26,18 @@ class Endpoint:
 
     @property
     def instance(self) -> str:
-        """What the label `instance` of its samples is."""
+        """Value of the label `instance` of its samples."""
         return self.labels.get("instance", self.address)
 
     @property
-    def told(self) -> dict[str, str]:
-        """The labels as Prometheus is told them: it makes the query of those that begin with `__param_`."""
+    def target_labels(self) -> dict[str, str]:
+        """The labels in prometheus.yml. Prometheus turns those that begin with `__param_` into query parameters."""
         return {**self.labels, **{f"__param_{name}": value for name, value in self.params.items()}}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A scrape job; durations as Prometheus writes them. `gate`: whose failure a target that is down is."""
+    """A scrape job; durations as Prometheus writes them. `gate`: whose failure it is if a target is down."""
 
     name: str
     endpoints: tuple[Endpoint, ...]
@@ -50,19 +50,19 @@ class Job:
 
 
 def jobs(settings: PrometheusSettings, site: Site) -> tuple[Job, ...]:
-    """Every scrape job: one per service of the site, GatewayZ's, those of one's own, and the certificates of all.
+    """Every scrape job: one for each service of the site, GatewayZ's, the additional ones, and all certificates.
 
     Raises Refusal when two have the same name.
     """
-    asked = (*_own(site), *_gatewayz(settings), *(_extra(target) for target in settings.extra_targets))
-    found = (*asked, *_certificates(asked, site))
-    for name, count in Counter(job.name for job in found).items():
+    scraped = (*_own(site), *_gatewayz(settings), *(_extra(target) for target in settings.extra_targets))
+    every = (*scraped, *_certificates(scraped, site))
+    for name, count in Counter(job.name for job in every).items():
         if count > 1:
             raise Refusal(
                 f"{site.here.name}: prometheus_extra_targets: job {name!r} is there {count} times; "
-                "put all targets of a job in one entry, under a name that is not taken"
+                "put all targets of a job into one entry, under a name that is not taken"
             )
-    return found
+    return every
 
 
 def _own(site: Site) -> list[Job]:
@@ -81,7 +81,7 @@ def _endpoints(service: str, site: Site) -> tuple[Endpoint, ...]:
 
 def _gatewayz(settings: PrometheusSettings) -> list[Job]:
     token = credential("prometheus", "staging_bearer_token")
-    found = []
+    scraped = []
     for env, url, file in (
         ("production", settings.gatewayz_production_url, None),
         ("staging", settings.gatewayz_staging_url, token),
@@ -91,11 +91,11 @@ def _gatewayz(settings: PrometheusSettings) -> list[Job]:
             endpoint = Endpoint(at.netloc, labels)
             data = Endpoint(at.netloc, labels | {"source": "prometheus_data"})
             path = "/prometheus/data/metrics"
-            found += [
+            scraped += [
                 Job(f"gatewayz_{env}", (endpoint,), "15s", "10s", "/metrics", at.scheme, file, "world"),
                 Job(f"gatewayz_data_metrics_{env}", (data,), "30s", "15s", path, at.scheme, file, "world"),
             ]
-    return found
+    return scraped
 
 
 def _extra(target: Target) -> Job:
@@ -103,22 +103,22 @@ def _extra(target: Target) -> Job:
     return Job(target.job, endpoints, target.interval, None, target.path, target.scheme, gate="world")
 
 
-def _certificates(asked: Iterable[Job], site: Site) -> list[Job]:
-    """One job for every certificate that the site relies on; none where nobody looks at them, or there is none."""
+def _certificates(scraped: Iterable[Job], site: Site) -> list[Job]:
+    """One job for all certificates that the site depends on; none without blackbox_exporter or certificates."""
     node = site.the("blackbox_exporter")
     if node is None:
         return []
     address = site.target("blackbox_exporter", node=node)
-    found: dict[str, Endpoint] = {}
-    for at, module, labels in (*_https(asked), *_mail_servers(site)):
+    probed: dict[str, Endpoint] = {}
+    for at, module, labels in (*_https(scraped), *_mail_servers(site)):
         params = {"module": module, "target": at}
-        found.setdefault(at, Endpoint(address, {"instance": at, **labels}, params))
-    # A target that is down is the exporter's own failure: it answers even if nobody answers it.
-    return [Job(CERTIFICATES, tuple(found.values()), "1m", "15s", "/probe")] if found else []
+        probed.setdefault(at, Endpoint(address, {"instance": at, **labels}, params))
+    # The exporter answers a probe even if the probe fails. So a target that is down is the exporter's own failure.
+    return [Job(CERTIFICATES, tuple(probed.values()), "1m", "15s", "/probe")] if probed else []
 
 
-def _https(asked: Iterable[Job]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    for job in asked:
+def _https(scraped: Iterable[Job]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    for job in scraped:
         for endpoint in job.endpoints if job.scheme == "https" else ():
             port = "" if urlsplit(f"//{endpoint.address}").port else ":443"
             labels = {name: value for name, value in endpoint.labels.items() if name == "env"}
@@ -126,10 +126,9 @@ def _https(asked: Iterable[Job]) -> Iterator[tuple[str, str, dict[str, str]]]:
 
 
 def _mail_servers(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Where Alertmanager delivers mail, unless it does so in the clear."""
-    for node in site.carrying("alertmanager"):
-        settings = node.services["alertmanager"]
-        if isinstance(settings, AlertmanagerSettings) and settings.mail:
+    """The mail servers of Alertmanager, unless it sends mail without TLS."""
+    for _, settings in site.settings_of(AlertmanagerSettings):
+        if settings.mail:
             at = settings.smtp_host
             if mail.starttls(at):
                 yield at, "smtp_starttls", {}

@@ -1,1 +1,1 @@
-"""What several task modules share; no services."""
+"""Parts that several task modules share. No services."""

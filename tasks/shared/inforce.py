@@ -1,4 +1,4 @@
-"""Whether the configuration that a service says it runs with is the one that was rendered for it."""
+"""A check that a service runs with the configuration that was rendered for it, by the one that it shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lgtm.task import Answer, Bad, Check, seconds
+from lgtm.task import Answer, Bad, Check, body_of, seconds
 
 DURATION = re.compile(r"([0-9.]+(ms|[smhdwy]))+")
 SIZE = re.compile(r"([0-9.]+) ?([KMG]i?B|B)")
@@ -16,68 +16,66 @@ BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10
 
 
 def check(service: str, title: str, url: str, rendered: str, shown: Callable[[Answer], str]) -> Check:
-    """The check that all that was rendered (YAML) is in what the service shows; it shows its defaults beside it."""
+    """The check that the service shows every rendered setting (YAML). It may show more, such as its defaults."""
     return Check(
-        f"{service}.config", f"{title} runs with the configuration deployed", url,
-        lambda answer: _in_force(answer, rendered, shown),
-        f"what runs is not what was deployed: systemctl restart lgtm-{service}", patience=30,
+        id=f"{service}.config", title=f"{title} runs with the deployed configuration", url=url,
+        judge=lambda answer: _in_force(answer, rendered, shown),
+        remedy=f"the running configuration is not the deployed one: systemctl restart lgtm-{service}", patience=30,
     )  # fmt: skip
 
 
 def body(answer: Answer) -> str:
-    """The configuration of a service that shows it as it is; Tempo writes a line about it ahead."""
-    if answer.status != 200:
-        raise Bad(f"HTTP {answer.status}: {answer.body[:120]}" if answer.status else answer.body)
-    return answer.body.split("\n---\n", 1)[-1]
+    """The configuration from the body of the answer, without the line that Tempo writes before it."""
+    return body_of(answer).split("\n---\n", 1)[-1]
 
 
 def _in_force(answer: Answer, rendered: str, shown: Callable[[Answer], str]) -> str:
     try:
-        found = yaml.safe_load(shown(answer))
+        running = yaml.safe_load(shown(answer))
     except yaml.YAMLError as error:
         raise Bad(f"HTTP {answer.status}, not YAML: {str(error).splitlines()[0]}") from None
     wanted = yaml.safe_load(rendered)
-    if not isinstance(found, dict):
+    if not isinstance(running, dict):
         raise Bad(f"HTTP {answer.status}, no configuration: {answer.body[:120]!r}")
-    if differing := difference(wanted, found):
+    if differing := difference(wanted, running):
         raise Bad(differing)
     return f"{_many(wanted)} settings in force"
 
 
-def difference(wanted: Any, found: Any, path: str = "") -> str:
-    """The first place where `found` lacks something of `wanted` or has another value; empty when it has all."""
+def difference(wanted: Any, running: Any, path: str = "") -> str:
+    """The first setting of `wanted` that `running` lacks or has with another value; empty if there is none."""
     if isinstance(wanted, dict):
-        if not wanted or (isinstance(found, dict) and not path):
-            found = found or {}
-        if not isinstance(found, dict):
-            return f"{path}: {found!r} is in force, not {wanted!r}"
-        return _first(difference(wanted[key], found.get(key), f"{path}.{key}".lstrip(".")) for key in wanted)
+        if not wanted or (isinstance(running, dict) and not path):
+            running = running or {}
+        if not isinstance(running, dict):
+            return f"{path}: {running!r} is in force, not {wanted!r}"
+        return _first(difference(wanted[key], running.get(key), f"{path}.{key}".lstrip(".")) for key in wanted)
     if isinstance(wanted, list):
-        if not isinstance(found, list) or len(found) != len(wanted):
-            many = len(found) if isinstance(found, list) else "no"
-            return f"{path}: {many} entries are in force, not {len(wanted)}" if wanted or found else ""
-        pairs = zip(_sorted(wanted), _sorted(found), strict=True)
+        if not isinstance(running, list) or len(running) != len(wanted):
+            many = len(running) if isinstance(running, list) else "no"
+            return f"{path}: {many} entries are in force, not {len(wanted)}" if wanted or running else ""
+        pairs = zip(_sorted(wanted), _sorted(running), strict=True)
         return _first(difference(one, other, f"{path}[{at}]") for at, (one, other) in enumerate(pairs))
-    return "" if _same(wanted, found) else f"{path}: {found!r} is in force, not {wanted!r}"
+    return "" if _same(wanted, running) else f"{path}: {running!r} is in force, not {wanted!r}"
 
 
-def _same(wanted: Any, found: Any) -> bool:
-    """A path that is relative to the configuration is shown as an absolute one."""
-    both_text = isinstance(wanted, str) and isinstance(found, str)
-    return _plain(wanted) == _plain(found) or (both_text and "/" in wanted and found.endswith(f"/{wanted}"))
+def _same(wanted: Any, running: Any) -> bool:
+    """Whether two scalars are equal; a relative path equals the absolute path that ends with it."""
+    both_text = isinstance(wanted, str) and isinstance(running, str)
+    return _plain(wanted) == _plain(running) or (both_text and "/" in wanted and running.endswith(f"/{wanted}"))
 
 
 def _sorted(values: list[Any]) -> list[Any]:
-    """Scalars in an order of their own: a service may show matchers in another than they were given in."""
+    """Scalars sorted, because a service may show matchers in another order."""
     return values if any(isinstance(one, dict | list) for one in values) else sorted(values, key=str)
 
 
-def _first(found: Any) -> str:
-    return next((one for one in found if one), "")
+def _first(differences: Any) -> str:
+    return next((one for one in differences if one), "")
 
 
 def _plain(value: Any) -> Any:
-    """A scalar without the many ways in which it can be written: `720h`, `30d` and `30d0h0s` are one."""
+    """A scalar in one notation: `720h`, `30d` and `30d0h0s` are equal."""
     if value is None or value is False or value in ("", "0s", "0"):
         return 0
     if isinstance(value, str):

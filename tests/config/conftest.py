@@ -1,4 +1,4 @@
-"""The real binaries that judge what is rendered."""
+"""Fixtures: the real binaries that validate rendered configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a dashboard that Grafana would load all the same."""
+"""Faults of a dashboard that Grafana loads without an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a dashboard when somebody looks at it: each kind was seen in a browser once."""
+"""Faults of a dashboard's appearance; each kind was seen in a browser once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database in the form of Grafana's own: what it looks like when another installation has left it."""
+"""A database like the one that another Grafana installation leaves."""
 
 from __future__ import annotations
 

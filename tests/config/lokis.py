@@ -1,4 +1,4 @@
-"""Loki's component and checks, on sites with and without what it talks to."""
+"""Loki's component and checks, on sites with and without its peers."""
 
 from __future__ import annotations
 

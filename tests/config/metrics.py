@@ -1,4 +1,4 @@
-"""The metrics that queries may name: who exposes each, and under which labels where that is known."""
+"""The metrics that queries may use: who exposes each, and with which labels if that is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The query languages' own parsers: promtool, and Loki and Tempo started for the purpose."""
+"""The parsers of the query languages: promtool, and a Loki and a Tempo started for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit tests for promtool, made from situations: every series of the site, and what ALERTS must say of them."""
+"""Unit tests for promtool, generated from situations: all series of the site, and the expected ALERTS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sites built by hand, and their components rendered."""
+"""Sites for tests, and their rendered components."""
 
 from __future__ import annotations
 

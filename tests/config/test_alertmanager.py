@@ -1,4 +1,4 @@
-"""Alertmanager's rendered configuration: who is told what, and when."""
+"""Alertmanager's rendered configuration: who gets which alert, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every service, whatever it is."""
+"""What holds for every service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from sites import ONE, ROOT, SECRETS, SPLIT, components, make_site
+from sites import ALL, ONE, ROOT, SECRETS, SPLIT, components, make_site
 
 from lgtm.load.plugins import tasks
 from lgtm.model.settings import env_keys
@@ -85,3 +85,11 @@ def test_every_environment_key_is_explained_in_the_example() -> None:
     keys = {env.key for task in tasks().values() for env in env_keys(task.settings).values()}
     lines = (ROOT / ".env.example").read_text().splitlines()
     assert keys <= {line.partition("=")[0] for line in lines}
+
+
+def test_every_service_is_limited_by_its_settings() -> None:
+    data = {f"{one}_{name}": value for one in ALL for name, value in
+            {"memory_max": 2**30, "cpu_cores": 1.5, "ready_timeout": 77, "stop_timeout": 88}.items()}  # fmt: skip
+    for one in components(make_site(**data)):
+        assert (one.unit.memory_max, one.unit.cpu_cores) == (2**30, 1.5), one.service
+        assert (one.ready_timeout, one.unit.stop_timeout) == (77, 88), one.service

@@ -1,4 +1,4 @@
-"""The log shipper: the whole journal, under few labels, and nothing lost while Loki is away."""
+"""Alloy: the whole journal, few labels, and no line lost while Loki is down."""
 
 from __future__ import annotations
 

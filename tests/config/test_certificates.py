@@ -1,4 +1,4 @@
-"""The certificates that the site relies on: which are looked at, how, and what is said of one."""
+"""Certificates: which are probed, how, and how an answer is judged."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lgtm.load.plugins import tasks
 from lgtm.model.checks import Answer, Bad
 from lgtm.model.secrets import Secret
 from lgtm.model.site import Site
+from tasks.prometheus.scraping import Endpoint
 
 EXPIRY = "probe_ssl_last_chain_expiry_timestamp_seconds"
 
@@ -69,3 +70,8 @@ def test_a_certificate_is_well_while_its_probe_succeeds_and_the_failure_is_told(
     for bad, said in (("probe_success 0", "the probe fails"), ("Unknown module", "HTTP 200: Unknown module")):
         with pytest.raises(Bad, match=said):
             check.judge(Answer(200, bad))
+
+
+def test_what_is_probed_goes_to_the_exporter_as_parameters_of_its_url() -> None:
+    endpoint = Endpoint("192.0.2.1:9115", {"instance": "mail:465"}, {"module": "tls", "target": "mail:465"})
+    assert endpoint.target_labels == {"instance": "mail:465", "__param_module": "tls", "__param_target": "mail:465"}

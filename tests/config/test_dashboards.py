@@ -1,4 +1,4 @@
-"""The dashboards: whole, legible, linked, and every query one that its data source can answer."""
+"""Dashboards: complete, readable, linked, and with valid queries only."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from dashboardlint import faults
 from dashboardlook import blemishes
 from dashboards import EMPTY_WHEN_HEALTHY, EMPTY_WITH_STAND_IN, UIDS, Query, models, queries, queries_of
 from querylanguages import Server, promtool, serving
+
+from lgtm.model.errors import Refusal
 
 WRONG = {
     "promql": ["sum(", "rate(up[5m]", "sum by (a (up)", "up{a=b}", "rate(up)", "label_values(up, env)"],
@@ -212,14 +214,32 @@ def test_every_language_is_asked_and_no_variable_is_left() -> None:
 def test_a_variable_that_nobody_declares_is_refused() -> None:
     model = deepcopy(models()["lgtm-golden-signals"])
     model["templating"]["list"] = []
-    with pytest.raises(ValueError, match="no variable env"):
+    with pytest.raises(Refusal, match="no variable env"):
         queries_of(model)
+
+
+def test_a_data_source_that_is_none_of_ours_is_refused_with_its_panel() -> None:
+    panel = {
+        "type": "stat",
+        "title": "Up",
+        "targets": [{"datasource": {"uid": "P1", "type": "prometheus"}, "expr": "up"}],
+    }
+    with pytest.raises(
+        Refusal, match=r"^dashboard lgtm-mine: Up: no data source has the uid P1; use one of grafana_loki,"
+    ):
+        queries_of({"uid": "lgtm-mine", "panels": [panel]})
+
+
+def test_a_dashboard_needs_neither_variables_nor_annotations() -> None:
+    source = {"uid": "grafana_mimir", "type": "prometheus"}
+    panel = {"type": "stat", "title": "Up", "targets": [{"datasource": source, "expr": "up"}]}
+    assert [query.expression for query in queries_of({"uid": "lgtm-mine", "panels": [panel]})] == ["up"]
 
 
 def test_variables_are_filled_in_however_they_are_written() -> None:
     assert dashboards.substitute("$a ${a} ${a:regex} $ab", {"a": "1", "ab": "2"}) == "1 1 1 2"
     assert dashboards.selected('label_values(up{a="b"}, env)') == 'up{a="b"}'
-    with pytest.raises(ValueError, match="not label_values"):
+    with pytest.raises(Refusal, match="not label_values"):
         dashboards.selected("query_result(up)")
 
 

@@ -1,4 +1,4 @@
-"""The exporters: how they are started and what their answers mean."""
+"""Exporters: how they are started, and how their answers are judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grafana's rendered configuration: who gets in, what it asks, and how answers link to each other."""
+"""Grafana's rendered configuration: logins, data sources, and links between them."""
 
 from __future__ import annotations
 
@@ -279,15 +279,15 @@ def test_a_broken_database_is_bad() -> None:
 
 def test_being_let_in_without_a_login_is_bad() -> None:
     assert found("grafana.anonymous", 401, {"message": "Unauthorized"}) == "401"
-    refused("grafana.anonymous", 200, [], "whoever reaches Grafana")
+    refused("grafana.anonymous", 200, [], "can be read without a login")
     refused("grafana.anonymous", 500, "oops", "HTTP 500")
 
 
 def test_a_password_that_is_not_in_force_is_bad() -> None:
     assert found("grafana.login", 200, {"id": 1, "name": "Main Org."}) == "organisation 'Main Org.'"
-    refused("grafana.login", 401, {"message": "Invalid username or password"}, "the password of .env is not in force")
+    refused("grafana.login", 401, {"message": "Invalid username or password"}, "Grafana rejects the password of .env")
     refused("grafana.login", 500, "oops", "HTTP 500")
-    refused("grafana.datasources", 401, "{}", "the password of .env is not in force")
+    refused("grafana.datasources", 401, "{}", "Grafana rejects the password of .env")
 
 
 def listed(**changes: Any) -> list[dict[str, Any]]:
@@ -301,7 +301,7 @@ def test_a_data_source_that_is_missing_elsewhere_or_left_over_is_bad() -> None:
     assert found(name, 200, [*listed(), by_hand]).endswith("and not ours: sentry")
     refused(name, 200, listed()[1:], "grafana_prometheus missing")
     refused(name, 200, listed(grafana_loki={"url": "http://a"}), "grafana_loki asks http://a")
-    refused(name, 200, [*listed(), by_hand | {"readOnly": True}], "sentry is a file's too")
+    refused(name, 200, [*listed(), by_hand | {"readOnly": True}], "sentry provisioned by a file that is not ours")
 
 
 def test_a_dashboard_that_is_missing_is_bad() -> None:
@@ -317,7 +317,7 @@ def test_a_data_source_that_does_not_answer_is_bad() -> None:
     refused("grafana.asks_loki", 400, {"status": "ERROR", "message": "connection refused"}, "connection refused")
     refused("grafana.asks_mimir", 404, {"message": "not found"}, "not found")
     refused("grafana.asks_mimir", 502, "bad gateway", "HTTP 502")
-    assert found("grafana.asks_tempo", 200, "echo") == "it echoes"
+    assert found("grafana.asks_tempo", 200, "echo") == "it answers"
     refused("grafana.asks_tempo", 502, "connection refused", "connection refused")
     refused("grafana.asks_tempo", 200, "<html>", "<html>")
     assert check("grafana.asks_tempo").url.endswith("/api/datasources/proxy/uid/grafana_tempo/api/echo")

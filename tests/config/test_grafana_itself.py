@@ -1,4 +1,4 @@
-"""Grafana itself, where somebody has given it: what it makes of our files, and of what an earlier release had left."""
+"""A real Grafana, if one is given: how it reads our files, and the database of an earlier release."""
 
 from __future__ import annotations
 

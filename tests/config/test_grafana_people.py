@@ -1,4 +1,4 @@
-"""What people have in Grafana: listed, read from a database of before, and never taken for ours."""
+"""What people created in Grafana: listed, read from an existing database, and never taken for ours."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sites import component, make_site, parsed
 from lgtm.load.plugins import tasks
 from lgtm.model.checks import Answer, Bad, judge
 from lgtm.model.made import Adopted, Made, counted
+from tasks.grafana.dashboards import uids
 
 FULL = {"one": ("grafana", "prometheus", "mimir", "loki", "tempo")}
 KEPT = "grafana.kept_"
@@ -53,7 +54,9 @@ def test_without_a_database_there_is_nothing_to_say(tmp_path: Path) -> None:
 def test_a_database_without_its_key_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     grafana_database.write(tmp_path / "grafana.db", sources=())
     [problem] = adopted(tmp_path, key=False).problems
-    assert problem.startswith("grafana.db is there, but not secret_key, which its secrets are encrypted with")
+    assert problem.startswith(
+        "grafana.db is there without secret_key, which decrypts its secrets; copy secret_key from the Grafana"
+    )
 
 
 def test_a_stopped_grafana_of_ours_does_not_lose_what_is_ours(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_what_people_have_is_read_from_the_database(tmp_path: Path) -> None:
     }
     counts, leaving = found.notes
     assert counts.startswith("finds dashboards: 1, folders: 1, users: 2, data sources: 0, alert rules: 1: all must")
-    assert leaving == "dashboards that came from files of another installation go with them (1): From a file"
+    assert leaving == "dashboards from files of another installation are deleted (1): From a file"
 
 
 def test_of_a_newer_database_the_resources_count_and_not_what_stayed_behind(tmp_path: Path) -> None:
@@ -123,7 +126,7 @@ def test_of_a_newer_database_the_resources_count_and_not_what_stayed_behind(tmp_
     assert adopted(tmp_path).made[f"{KEPT}dashboards"] == {"new": "Newer"}
     assert adopted(tmp_path).made[f"{KEPT}folders"] == {"folder": "Sales"}
     assert adopted(tmp_path).notes[1] == (
-        "dashboards that came from files of another installation go with them (1): From their file"
+        "dashboards from files of another installation are deleted (1): From their file"
     )
 
 
@@ -152,7 +155,7 @@ def test_each_kind_of_clash_has_its_line(tmp_path: Path, source: Any, proposed: 
 def test_a_line_that_is_there_already_is_part_of_the_one_that_is_proposed(tmp_path: Path) -> None:
     grafana_database.write(tmp_path / "grafana.db")
     [problem] = adopted(tmp_path, grafana_existing_sources=EXISTING[:1]).problems
-    assert LINE in problem and "'Prometheus'" not in problem.partition("which Grafana")[0]
+    assert LINE in problem and "'Prometheus'" not in problem.partition("which conflict")[0]
 
 
 def test_our_own_under_the_name_that_made_room_is_no_clash(tmp_path: Path) -> None:
@@ -170,19 +173,19 @@ def test_what_does_not_clash_is_left_alone(tmp_path: Path, source: Any) -> None:
 
 
 def test_a_dashboard_with_a_uid_of_ours_is_refused_by_name(tmp_path: Path) -> None:
-    [uid, *_] = tasks()["grafana"].component.__globals__["uids"]()
+    [uid, *_] = uids()
     grafana_database.write(
         tmp_path / "grafana.db", sources=(), more=f"INSERT INTO dashboard VALUES (9, 1, '{uid}', 'My own', 0);"
     )
     [problem] = adopted(tmp_path).problems
-    assert f"the dashboard 'My own' has the uid {uid}, which is that of one of ours" in problem
+    assert f"the dashboard 'My own' has the uid {uid}, which one of our dashboards has" in problem
 
 
 def test_a_database_that_cannot_be_read_is_said_and_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "grafana.db").write_bytes(b"no database at all" * 500)
     found = adopted(tmp_path)
     assert found.problems == () and found.made == {}
-    assert "grafana.db cannot be read" in found.notes[0] and "nobody would notice" in found.notes[0]
+    assert "grafana.db cannot be read" in found.notes[0] and "a loss would not be noticed" in found.notes[0]
 
 
 # --- what Grafana is told of sources of before

@@ -1,4 +1,4 @@
-"""What must be so before Grafana starts: the key is kept, the database backed up, the password in force."""
+"""Before Grafana starts: the key is kept, the database is backed up, the password is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grafana's files in use: prepared, started and checked on this machine, with the lab's stand-in for Grafana."""
+"""Grafana's files in use: prepared, started and checked here, with the lab's stand-in for Grafana."""
 
 from __future__ import annotations
 
@@ -166,11 +166,11 @@ def test_a_data_source_is_well_when_it_really_answers(
 def test_a_rotated_password_is_in_force_after_a_restart_and_the_old_one_is_nowhere(installed: Installation) -> None:
     with installed.started():
         (installed.folder / "admin_password").write_text("second-password")
-        assert "not in force" in installed.ask("grafana.login").found
+        assert "rejects the password" in installed.ask("grafana.login").found
     with installed.started():
         assert installed.ask("grafana.login").ok
         (installed.folder / "admin_password").write_text("first-password")
-        assert "not in force" in installed.ask("grafana.login").found
+        assert "rejects the password" in installed.ask("grafana.login").found
     texts = [
         path.read_bytes() for path in installed.folder.rglob("*") if path.is_file() and path.name != "admin_password"
     ]

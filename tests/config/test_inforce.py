@@ -1,4 +1,4 @@
-"""Configuration in force: a service shows its own with every default, and writes values its own way."""
+"""The configuration in force: compared with the deployed one, whatever notation a service shows it in."""
 
 from __future__ import annotations
 

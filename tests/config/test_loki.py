@@ -1,4 +1,4 @@
-"""Loki's rendered configuration: valid, kept for as long as it should be; and what its checks make of answers."""
+"""Loki's rendered configuration is valid and has the retention; its checks judge answers."""
 
 from __future__ import annotations
 

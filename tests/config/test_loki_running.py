@@ -1,4 +1,4 @@
-"""The real Loki runs with the rendered configuration, and is what the checks want it to be."""
+"""A real Loki runs with the rendered configuration, and passes its checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loki's schema is append-only: by its settings, before a switch, and at every start."""
+"""Loki's schema is append-only: in the settings, before a switch, and at every start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are sent, by the real programs: `amtool` renders the mails, Alertmanager sends them by SMTP."""
+"""Mails, by the real programs: `amtool` renders them, Alertmanager sends them by SMTP."""
 
 from __future__ import annotations
 
@@ -454,10 +454,10 @@ def test_a_refused_login_is_found_and_the_password_is_not_logged(program: Path, 
     with running(program, tmp_path, wrong if cause == "wrong password" else PASSWORD) as alertmanager:
         if cause == "refusing server":
             (tmp_path / "mail/refusing").touch()
-        assert alertmanager.judge("alertmanager.email") == "nothing to send yet"
+        assert alertmanager.judge("alertmanager.email") == "no attempt yet"
         alertmanager.post(seen({"alertname": "Unheard"}))
         assert until(lambda: "535" in alertmanager.log)
-        with pytest.raises(Bad, match=r"^none of [0-9]+ attempts got through$"):
+        with pytest.raises(Bad, match=r"^all [0-9]+ attempts failed$"):
             alertmanager.judge("alertmanager.email")
         assert "Notify attempt failed" in alertmanager.log and "auth" in alertmanager.log
         assert wrong not in alertmanager.log and PASSWORD not in alertmanager.log
@@ -493,7 +493,7 @@ def test_the_login_is_tried_once_and_a_refusal_is_told_by_name(host: str, url: s
     assert (check.url, check.patience, check.gate) == (url, 0, "world")
     assert (check.user, check.secret) == ("robot@example.com", "alertmanager/smtp_password")
     assert check.judge(Answer(250, "OK")) == "logged in as robot@example.com"
-    with pytest.raises(Bad, match=r"refuses SMTP_USERNAME robot@example.com with SMTP_PASSWORD: .*Login denied"):
+    with pytest.raises(Bad, match=r"rejects SMTP_USERNAME robot@example.com with SMTP_PASSWORD: .*Login denied"):
         check.judge(Answer(0, "curl: (67) Login denied\n"))
     with pytest.raises(Bad, match=r"^curl: .6. Could not resolve host: m.test$"):
         check.judge(Answer(0, "curl: (6) Could not resolve host: m.test\nmore\n"))

@@ -1,4 +1,4 @@
-"""Mimir's rendered configuration: valid for three versions, and limits that cost no restart."""
+"""Mimir's rendered configuration: valid for three versions, and limits that change without a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus' rendered configuration: what is scraped, forwarded and labelled."""
+"""Prometheus' rendered configuration: scrape jobs, remote write and labels."""
 
 from __future__ import annotations
 
@@ -314,8 +314,8 @@ QUEUE = '{remote_name="mimir-remote-write",url="http://127.0.0.1:9009/api/v1/pus
 @pytest.mark.parametrize(
     ("sent", "failed", "stamp", "said"),
     [
-        ("0", "0", "0", "taken nothing"),
-        ("900", "900", "0", "taken nothing"),
+        ("0", "0", "0", "accepted no sample"),
+        ("900", "900", "0", "accepted no sample"),
         ("900", "90", "1.7e+09", "90 of 900"),
     ],
 )
@@ -334,7 +334,7 @@ def test_a_queue_that_delivers_is_good_and_none_at_all_is_bad() -> None:
 
 @pytest.mark.parametrize(
     ("pending", "newest", "shards", "said"),
-    [("2000", "1.7000001e+09", "1", "100 s behind, 2000 samples wait"), ("0", "1.7e+09", "0", "no shard")],
+    [("2000", "1.7000001e+09", "1", "100 s behind, 2000 samples pending"), ("0", "1.7e+09", "0", "no shard")],
 )
 def test_a_queue_that_falls_behind_is_bad(pending: str, newest: str, shards: str, said: str) -> None:
     with pytest.raises(Bad, match=said):

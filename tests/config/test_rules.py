@@ -1,4 +1,4 @@
-"""The alerts: what fires when, and nothing else."""
+"""Alerts: each fires when it should, and no other does."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from lgtm.model.errors import Refusal
 from lgtm.model.plan import MARGIN
 from lgtm.model.settings import seconds
 from lgtm.model.site import Site
+from tasks.prometheus.alerting import AlertingSettings
 from tasks.prometheus.rules import ORDERED, rule_files
 from tasks.prometheus.scraping import jobs
-from tasks.prometheus.settings import AlertingSettings
 
 SITUATIONS = {one.name: one for one in (*GATEWAYZ, *STACK, *CERTIFICATES)}
 NO_GATEWAYZ: Mapping[str, Any] = {"prometheus_gatewayz_production_url": None, "prometheus_gatewayz_staging_url": None}

@@ -1,4 +1,4 @@
-"""Tempo's rendered configuration: valid for 2.x and for 3.x, which know different sections; and its checks."""
+"""Tempo's rendered configuration is valid for 2.x and for 3.x; its checks judge answers."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_samples_that_mimir_refuses_are_bad() -> None:
 def test_that_no_application_sends_spans_is_a_warning() -> None:
     check = checks()["tempo.spans"]
     found = Answer(200, json.dumps({"traces": [{"traceID": TRACE, "rootServiceName": "gatewayz-api"}]}))
-    assert check.judge(found) == "the last of gatewayz-api"
+    assert check.judge(found) == "latest: gatewayz-api"
     refused(
         check, Answer(200, '{"traces": [], "metrics": {}}'), Answer(200, "{}"), Answer(503, "no"), Answer(0, "refused")
     )

@@ -67,7 +67,7 @@ def killed_after(site: Site, seconds: float, **data: object) -> bool:
 
 def last_words(text: str, service: str) -> list[str]:
     """What a run says of a service that did not start; whether it is seen to begin at all is a matter of chance."""
-    said = re.split(rf"{service} (?:starts and ends again and again|did not start):\n", text)
+    said = re.split(rf"{service} (?:keeps restarting|did not start):\n", text)
     assert len(said) == 2, text
     return [line.partition("] ")[2] or line for line in said[1].splitlines()]
 

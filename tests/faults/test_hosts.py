@@ -67,7 +67,7 @@ def test_a_binary_that_exits_at_once(converged: Site, host: Host, old: str) -> N
     assert run.code == 1, run.text
     said = last_words(run.text, "node_exporter")
     assert "level" in said[0] and "loud" in said[0] and "Main process exited, code=exited" in said[1], run.text
-    assert "all of it: journalctl -u lgtm-node_exporter --since=@" in said[2], run.text
+    assert "full journal: journalctl -u lgtm-node_exporter --since=@" in said[2], run.text
     assert f"reverted to {old} (activation failed)" in run.text
     back(host, old)
 
@@ -78,7 +78,7 @@ DEATHS = {
     ),
     "echo level=info msg=hello; kill -SYS \\$\\$\\$\\$": (
         "systemd: Main process exited, code=killed, status=31/SYS (a system call that the unit forbids",
-        "all of it: ",
+        "full journal: ",
     ),
     "exec /opt/lgtm/current/manifest.json": (
         "Permission denied", "systemd: Main process exited, code=exited, status=126/",
@@ -138,7 +138,7 @@ def test_a_service_that_never_becomes_ready(converged: Site, host: Host, old: st
     finally:
         sh(host, UNMUTE)
     assert run.code == 1, run.text
-    assert re.search(r"node_exporter was not ready in time, 3 s .*http://127.0.0.1:9100/", run.text), run.text
+    assert re.search(r"node_exporter was not ready within 3 s, .*http://127.0.0.1:9100/", run.text), run.text
     assert f"reverted to {old}" in run.text
     back(host, old)
 

@@ -51,10 +51,10 @@ def test_a_silence_comes_back_from_its_copy(converged: Site, host: Host) -> None
 def test_a_copy_that_is_not_there_or_not_whole_is_refused(converged: Site, host: Host) -> None:
     run(converged, "backup.py")
     missing = run(converged, "restore.py", service="alertmanager", copy_name="20200101T000000Z.tar")
-    assert missing.code == 1 and "there is no such copy of alertmanager; there are: 2" in missing.text
+    assert missing.code == 1 and "there is no such backup of alertmanager; the backups are: 2" in missing.text
     sh(host, f"cd {COPIES} && head -c 700 $(ls 2*.tar | tail -n 1) >29990101T000000Z.tar")
     broken = run(converged, "restore.py", service="alertmanager")
-    assert broken.code == 1 and "there is no such copy" in broken.text
+    assert broken.code == 1 and "there is no such backup" in broken.text
     sh(host, "rm /data/backup/alertmanager/29990101T000000Z.tar")
     assert sh(host, "systemctl is-active lgtm-alertmanager") == "active"
     assert run(converged, "restore.py").code == 3
@@ -67,7 +67,7 @@ def test_data_that_the_service_does_not_start_with_is_taken_back(converged: Site
     sh(host, f"tar -c -f {COPIES}/29990101T000000Z.tar -C /tmp/x data/alertmanager/silences")
     before = silences(host)
     failed = run(converged, "restore.py", service="alertmanager")
-    assert failed.code == 1 and "what was there before is in force again" in failed.text, failed.text
+    assert failed.code == 1 and "the data from before the restore was put back" in failed.text, failed.text
     assert silences(host) == before
     sh(host, "rm /data/backup/alertmanager/29990101T000000Z.tar")
 
@@ -77,7 +77,7 @@ def test_data_is_destroyed_only_of_a_service_that_has_left_and_when_the_host_is_
 ) -> None:
     assert run(converged, "destroy.py", service="alertmanager").code == 3
     there = run(converged, "destroy.py", service="alertmanager", confirm=host.name)
-    assert there.code == 1 and "alertmanager is on this host" in there.text, there.text
+    assert there.code == 1 and "alertmanager is still deployed on this host" in there.text, there.text
     converged.hosts[host] = ("node_exporter",)
     assert converged.deploy("--data", "remove=alertmanager").code == 0
     assert sh(host, "ls /data/alertmanager") != ""

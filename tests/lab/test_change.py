@@ -98,7 +98,7 @@ def test_a_rejected_reload_goes_back_and_says_why(converged: Site, host: Host) -
         A=/usr/local/lib/lgtm/activate.sh
         $A arm gbroken 60 tester && $A flip gbroken 2>&1; echo exit=$?""")  # fmt: skip
     assert said.endswith("exit=1"), said
-    assert "prometheus did not take its new configuration" in said
+    assert "prometheus did not load its new configuration" in said
     assert "found multiple scrape configs with job name" in said  # Prometheus' own words
     assert f"reverted to {before}" in said
     assert current(host) == before
@@ -113,7 +113,7 @@ def test_a_configuration_that_its_program_refuses_is_never_switched_to(converged
     before, processes = current(host), pids(host)
     run = converged.deploy(prometheus_extra_targets=[{"job": "own", "targets": ["http://127.0.0.1:9100/x"]}])
     assert run.code == 1, run.text
-    assert "promtool: the new configuration was refused; nothing was switched" in run.text
+    assert "promtool rejects the new configuration; nothing was switched" in run.text
     assert "is not a valid hostname" in run.text
     assert current(host) == before
     assert pids(host) == processes

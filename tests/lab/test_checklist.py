@@ -122,13 +122,13 @@ BREAKS = (
         "the password is another than the one that is deployed",
         "cp /etc/lgtm/secrets/grafana/admin_password /root/; echo another >/etc/lgtm/secrets/grafana/admin_password",
         "cat /root/admin_password >/etc/lgtm/secrets/grafana/admin_password",
-        {"grafana.login": "HTTP 401, the password of .env is not in force"},
+        {"grafana.login": "HTTP 401, Grafana rejects the password of .env"},
     ),
     Break(
         "the world is away", "", "",
         {
             "prometheus.reach_gatewayz_*": "curl: (52) Empty reply", "prometheus.world": "/metrics: Get ",
-            "alertmanager.smtp_login": "it refuses SMTP_USERNAME", "redis_exporter.reach": "WRONGPASS",
+            "alertmanager.smtp_login": "it rejects SMTP_USERNAME", "redis_exporter.reach": "WRONGPASS",
             "redis_exporter.redis": "redis_up is not 1",
         },
         waits=20, scenario=("down", "smtp_refusing"),
@@ -282,5 +282,5 @@ def test_the_page_is_one_that_a_browser_shows(converged: Site, tmp_path: Path) -
     converged.run("verify.py", "--data", f"html={page}")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
     shown = subprocess.run([browser, *flags, page.as_uri()], capture_output=True, text=True, timeout=120)
-    for words in ("lab: <span", "mimir.config", "The last hour", "<polyline", "What was done on lab1"):
+    for words in ("lab: <span", "mimir.config", "The last hour", "<polyline", "Log of lab1"):
         assert words in shown.stdout, shown.stdout[:2000]

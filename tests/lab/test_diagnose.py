@@ -36,7 +36,7 @@ TEMPO = "/opt/lgtm/current/etc/tempo/tempo.yml"
 PLANTED = {
     "volumes": (
         "chown -R root:root /data/loki/chunks", "",
-        "A service may not write its data? The cause: lab1: loki's data is its own: /data/loki: repair chunks",
+        "A service cannot write its data? The cause: lab1: loki's data is its own: /data/loki: repair chunks",
         "`repair.py` mends owners and modes",
     ),
     "remote_write": (
@@ -45,12 +45,12 @@ PLANTED = {
         "journalctl -u lgtm-mimir",
     ),
     "mails": (
-        "", "smtp_refusing", "Mails do not come? The cause: lab1: The mail server 198.18.0.1:2525 takes the login",
+        "", "smtp_refusing", "Mails do not arrive? The cause: lab1: The mail server 198.18.0.1:2525 accepts the login",
         "Gmail wants an App Password",
     ),
     "targets": (
         "", "down", "A target is down? The cause: lab1: gatewayz_production answers: curl: (52)",
-        "from Prometheus' host: curl it",
+        "curl it from Prometheus' host",
     ),
     "logs": (
         "systemctl stop lgtm-alloy", "",
@@ -77,7 +77,7 @@ def test_the_planted_cause_is_found(lab: Lab, converged: Site, host: Host, mendi
 
 def test_where_nothing_is_to_blame_there_is_the_evidence(converged: Site) -> None:
     run = diagnosed(converged, "mails")
-    assert run.code == 0 and "Mails do not come? No: " in run.text and "lab1, alertmanager: " in run.text, run.text
+    assert run.code == 0 and "Mails do not arrive? No: " in run.text and "lab1, alertmanager: " in run.text, run.text
 
 
 def test_an_unknown_problem_is_refused_with_those_that_are_known(converged: Site) -> None:

@@ -124,8 +124,8 @@ def test_a_database_with_data_sources_of_our_names_is_refused_with_the_line_to_w
     try:
         run = volumes.dry()
         assert run.code == 3, run.text
-        assert keyless.code == 3 and "put there the secret_key of the Grafana it comes from" in keyless.text
-        assert "put there the secret_key" not in run.text
+        assert keyless.code == 3 and "copy secret_key from the Grafana it comes from" in keyless.text
+        assert "copy secret_key" not in run.text
         line = (
             'grafana_existing_sources = [{"name": "Prometheus", "uid": "PBFA97CFB590B2093", "service": "prometheus"}]'
         )
@@ -134,10 +134,10 @@ def test_a_database_with_data_sources_of_our_names_is_refused_with_the_line_to_w
         told = volumes.dry(grafana_existing_sources=json.loads(line.partition(" = ")[2]))
         assert told.code == 2, told.text
         assert (
-            "grafana: finds dashboards: 1, folders: 1, users: 2, data sources: 2, alert rules: 1: all must be"
+            "grafana: finds dashboards: 1, folders: 1, users: 2, data sources: 2, alert rules: 1: all must still be"
             in told.text
         )
-        assert "dashboards that came from files of another installation go with them (1): From a file" in told.text
+        assert "dashboards from files of another installation are deleted (1): From a file" in told.text
     finally:
         sh(host, "rm -rf /data/grafana && cp -a /root/ours /data/grafana && rm -r /root/ours")
     volumes.deployed()

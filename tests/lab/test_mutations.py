@@ -13,14 +13,14 @@ from lab.machines import Lab
 
 PROMETHEUS = "templates/prometheus/prometheus.yml"
 MUTATIONS = {
-    "no remote_write": (PROMETHEUS, "{% if push %}", "{% if not push %}", "Mimir takes what Prometheus sends"),
+    "no remote_write": (PROMETHEUS, "{% if push %}", "{% if not push %}", "Mimir accepts the samples of Prometheus"),
     "a wrong Mimir path": (
         "tasks/prometheus/__init__.py",
         '"/api/v1/push"',
         '"/api/v1/write"',
-        "Mimir takes what Prometheus sends",
+        "Mimir accepts the samples of Prometheus",
     ),
-    "no external labels": (PROMETHEUS, "{{ labels | yaml }}", "{}", "says Mimir"),
+    "no external labels": (PROMETHEUS, "{{ labels | yaml }}", "{}", "up in Mimir"),
     "a scrape job missing": (
         PROMETHEUS,
         "{% for job in jobs %}",

@@ -160,7 +160,7 @@ def test_the_guide_typed_literally_keeps_everything(moved: Site, host: Host) -> 
     told = moved.dry()
     assert told.code == 2, told.text
     assert "finds dashboards: 1, folders: 0, users: 2, data sources: 2" in told.text
-    assert "dashboards that came from files of another installation go with them (1): From a file" in told.text
+    assert "dashboards from files of another installation are deleted (1): From a file" in told.text
     run = moved.deployed()
     assert set(active(host).values()) == {"active"}, run.text
     everything_is_there(host)

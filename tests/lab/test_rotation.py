@@ -98,6 +98,6 @@ def test_a_wrong_mail_password_is_reported_by_name(converged: Site, host: Host, 
     after = pids(host)
     assert {service for service in after if after[service] != processes[service]} == {"alertmanager"}
     run = converged.run("verify.py")
-    [line] = [line for line in run.text.splitlines() if "takes the login (SMTP)" in line]
-    assert "it refuses SMTP_USERNAME" in line and "with SMTP_PASSWORD" in line
+    [line] = [line for line in run.text.splitlines() if "accepts the login (SMTP)" in line]
+    assert "it rejects SMTP_USERNAME" in line and "with SMTP_PASSWORD" in line
     assert rotated not in run.text

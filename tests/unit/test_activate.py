@@ -41,7 +41,7 @@ def do(machine: Private, *words: str) -> str:
 def switched(machine: Private, wanted: Generation, action: str = "deploy", keep: str = "5") -> None:
     stage(machine, wanted=wanted)
     assert do(machine, "arm", wanted.id, "60", "anna@one", action) == "exit=0"
-    assert do(machine, "flip", wanted.id, "30").endswith(f"now on {wanted.id}\nexit=0")
+    assert do(machine, "flip", wanted.id, "30").endswith(f"switched to {wanted.id}\nexit=0")
     assert do(machine, "commit", keep) == f"committed {wanted.id}\nexit=0"
 
 
@@ -107,7 +107,7 @@ def test_a_revert_goes_back_and_says_why(machine: Private) -> None:
     assert f"reverted to {first.id} (" in said and said.endswith("exit=0")
     assert current(machine) == first.id
     assert log(machine)[-1] == ("anna@one", "revert", second.id, first.id, 'a "quoted" reason')
-    assert do(machine, "commit").startswith("too late: this host has gone back already")
+    assert do(machine, "commit").startswith("too late: this host has already reverted")
     assert do(machine, "revert", "again") == "nothing to revert\nexit=0"
 
 
@@ -183,5 +183,5 @@ def test_a_writer_is_not_stopped_while_what_it_writes_to_is_away(machine: Privat
     stage(machine, wanted=second)
     do(machine, "arm", second.id, "60", "anna@one")
     said = do(machine, "flip", second.id)
-    assert "alpha is not stopped: http://store/ready does not answer, and what alpha still holds" in said
+    assert "alpha is not stopped: http://store/ready does not answer, and data that alpha has not sent yet" in said
     assert said.endswith("exit=1") and current(machine) == first.id

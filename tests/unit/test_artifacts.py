@@ -285,7 +285,7 @@ def test_a_bare_binary_stays_as_it_is(store: Store) -> None:
 
 
 def test_a_version_without_a_sum_says_run_make_lock(store: Store, fallback: Path) -> None:
-    with pytest.raises(Refusal, match=f"mimir 2.11.0 has no sha256 in artifacts.lock for {HERE}: run `make lock`"):
+    with pytest.raises(Refusal, match=f"mimir 2.11.0 has no sha256 in artifacts.lock for {HERE}: run `make pins`"):
         replace(store, fallback=fallback).resolve("mimir", "2.11.0", HERE)
 
 

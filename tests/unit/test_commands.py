@@ -20,13 +20,14 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=
 KEYS = keys_of(RunSettings, "") | keys_of(SiteSettings, "") | {key for task in tasks().values() for key in task.keys}
 # What needs machines, accounts or release pages that only the reader has; `17` begins a line of cron's.
 READERS = {
-    "cp", "chmod", "ssh", "tar", "docker", "mkdir", "printf", "$EDITOR", "cd", "curl", "pip", "17", "make lock",
+    "cp", "chmod", "ssh", "tar", "docker", "mkdir", "printf", "$EDITOR", "cd", "curl", "pip", "17", "make pins",
     "python -m lgtm.tools.pins",
 }  # fmt: skip
 SHOWN = {  # the others → where they are run, or what they run is
     ".ci/run": ("make demo", "make test", "make lab-down"),
     "tests/lab/test_package.py": ("make venv", "make bundle", "python -m lgtm.tools.bundle", "python -m lgtm.lab"),
     "tests/lab/test_rollout.py": ("make rollout",),
+    "tests/unit/test_tools_render.py": ("python -m lgtm.tools.render",),
     "tests/lab_machines/test_command_line.py": ("make lab-up", "make lab-ssh"),
     "bench/__main__.py": ("make bench", "python -m bench"),
     "bench/verify.py": ("python -m bench.verify",),

@@ -1,4 +1,4 @@
-"""The checklist's page names every item there is, and no other."""
+"""docs/checklist.md names every check and no other, and docs/configuration.md describes every setting."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from sites import make_site
 
 from lgtm.checklist.preflight import CHECKS
 from lgtm.checklist.service_checks import checks
+from lgtm.load.inventory import RunSettings
 from lgtm.load.plugins import problems, tasks
 from lgtm.model.plan import Plan
-from lgtm.model.settings import env_keys
+from lgtm.model.settings import Bytes, Duration, Settings, SiteSettings, descriptions, env_keys
 from lgtm.tools import reference
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "checklist.md").read_text()
+UNITS = (
+    r"seconds|bytes|megabytes|cores|days|share|factor|percentile|requests|starts|samples|series|streams|lines|traces|"
+    r"exemplars|hosts|generations|port"
+)
 NAMED = set(re.findall(r"^\| ([a-z_*]+\.[a-z_*.]+) \|", PAGE, flags=re.MULTILINE))
 
 
@@ -62,4 +67,47 @@ def test_every_setting_is_on_it() -> None:
     for name, task in tasks().items():
         for field in task.settings.model_fields.keys() - env_keys(task.settings).keys():
             assert f"| `{name}_{field}` |" in page
-    assert "| `GRAFANA_ADMIN_PASSWORD` | needed | secret |" in page
+    assert "| `GRAFANA_ADMIN_PASSWORD` | needed | Secret. Password of Grafana's administrator, " in page
+    assert "An entry of `prometheus_extra_targets` has:" in page
+
+
+def undescribed(model: type[Settings]) -> list[str]:
+    """The fields whose description is missing, is no sentence, or does not name the unit of a number."""
+    found = descriptions(model)
+    numbers = {
+        name for name, field in model.model_fields.items() if re.search(r"\b(int|float)\b", repr(field.annotation))
+    }
+    return [
+        name
+        for name in model.model_fields
+        if not re.fullmatch(r"[A-Z`].*\.", found.get(name, ""))
+        or (name in numbers and not re.search(rf"\b({UNITS})\b", found[name], flags=re.IGNORECASE))
+    ]
+
+
+MODELS = [SiteSettings, RunSettings, *(task.settings for task in tasks().values())]
+ENTRIES = [entry for model in MODELS for entry in reference.entries(model).values()]
+
+
+@pytest.mark.parametrize("model", [*MODELS, *ENTRIES], ids=lambda model: model.__name__)
+def test_every_setting_has_a_description_and_every_number_a_unit(model: type[Settings]) -> None:
+    assert undescribed(model) == []
+
+
+def test_a_setting_without_a_description_or_without_a_unit_is_found() -> None:
+    class Parent(Settings):
+        inherited: Duration = "1h"
+        """How long."""
+        silent: str = ""
+
+    class Child(Parent):
+        inherited: Duration = "2h"
+        wait: int = 5
+        """Maximum wait."""
+        size: Bytes = 5
+        """Maximum size in bytes."""
+        half: str = ""
+        """no sentence"""
+
+    assert undescribed(Child) == ["silent", "wait", "half"]
+    assert descriptions(Child)["inherited"] == "How long."

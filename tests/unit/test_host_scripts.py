@@ -247,7 +247,7 @@ def test_a_second_lock_ends_with_4_and_names_the_holder(host: Private) -> None:
     ran = lock(host, "bert@two")
     assert ran.returncode == 4
     assert re.match(
-        r"locked by anna@one since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; it frees itself within \d+ s", ran.stderr
+        r"locked by anna@one since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; the lock expires within \d+ s", ran.stderr
     )
     assert "anna@one" in host.path(f"{LOCK}/holder").read_text()
 
@@ -357,7 +357,10 @@ def test_the_lock_of_somebody_at_work_is_not_broken(host: Private) -> None:
     renewing = threading.Timer(2, lambda: host.path(f"{LOCK}/holder").write_text(f"{int(time.time()) + 61} anna@one\n"))
     renewing.start()
     ran = host.run("break", "bert@two")
-    assert (ran.returncode, ran.stderr) == (4, "anna@one is still at work here; nothing was broken\n")
+    assert (ran.returncode, ran.stderr) == (
+        4,
+        "anna@one is still running and renews its lock; the lock was not broken\n",
+    )
     assert host.path(LOCK).exists()
 
 

@@ -1,4 +1,4 @@
-"""The lock file and `make lock`: what is recorded, what is left alone, what is refused."""
+"""`artifacts.lock` and `make pins`: what is recorded, what is left alone, what is refused."""
 
 from __future__ import annotations
 

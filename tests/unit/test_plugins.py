@@ -75,3 +75,14 @@ def test_the_stacks_services_are_those_with_a_component() -> None:
     services = plugins.tasks().keys()
     assert {"prometheus", "alertmanager", "grafana", "node_exporter"} <= services
     assert not services & {"shared", "volumes", "rollback", "diagnosis"}
+
+
+def test_the_settings_of_a_service_limit_it_without_its_module_naming_them(package: Path) -> None:
+    unit = 'Component("blog", Artifact("blog", settings.version), Unit(("{artifact}/blog",)), "http://127.0.0.1/", ())'
+    module = (package / "__init__.py").read_text().replace("-> Component: ...", f"-> Component:\n    return {unit}")
+    (package / "__init__.py").write_text(module.replace("import Component,", "import Artifact, Component, Unit,"))
+    blog = plugins.tasks()["blog"]
+    settings = blog.settings(http_port=80, memory_max=2**30, cpu_cores=1.5, stop_timeout=7, ready_timeout=8)
+    found = blog.component(settings, None)
+    assert (found.unit.memory_max, found.unit.cpu_cores, found.unit.stop_timeout) == (2**30, 1.5, 7)
+    assert found.ready_timeout == 8

@@ -1,4 +1,4 @@
-"""Settings: what may be typed where, and what is said about the rest."""
+"""Settings: which values are accepted, and how the others are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The topology: who listens where, and who is found at which address."""
+"""The site: who listens where, at which address a service is reached, and settings by type."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_one_host_of_a_service_is_found_or_is_none() -> None:
 
 
 def test_two_hosts_of_a_service_that_is_alone_are_refused_by_name() -> None:
-    with pytest.raises(Refusal, match=r"^a, b: store is on 2 hosts, but one is all there can be"):
+    with pytest.raises(Refusal, match=r"^a, b: store is on 2 hosts, but can only be on one; remove it from the others"):
         site(node("a", "store"), node("b", "store")).the("store")
 
 
@@ -94,6 +94,23 @@ def test_a_port_is_the_setting_at_the_services_address() -> None:
     here = site(node("a", "store", address="192.0.2.1"), node("b", "writer"))
     assert (here.target("store"), here.target("store", "grpc")) == ("192.0.2.1:9000", "192.0.2.1:9001")
     assert here.url("store", "/ready") == "http://192.0.2.1:9000/ready"
+
+
+class Kept(ServiceSettings):
+    version: str = "1"
+    http_port: PortNumber = 9002
+    retention: str = "30d"
+
+
+def test_the_settings_of_a_service_are_found_by_their_type() -> None:
+    a, b = node("a", "store"), Node("b", SiteSettings(environment="test"), {"archive": Kept(retention="1y")})
+    assert [(host.name, kept.retention) for host, kept in site(a, b).settings_of(Kept)] == [("b", "1y")]
+
+
+def test_settings_are_found_by_a_base_class_in_inventory_order_and_may_be_none() -> None:
+    a, b = node("a", "store", "idle"), Node("b", SiteSettings(environment="test"), {"archive": Kept()})
+    assert [host.name for host, _ in site(b, a).settings_of(ServiceSettings)] == ["b", "a", "a"]
+    assert site(a).settings_of(Kept) == ()
 
 
 def test_hosts_and_services_are_listed_in_a_fixed_order() -> None:

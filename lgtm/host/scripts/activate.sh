@@ -1,19 +1,18 @@
 #!/bin/sh
-# The switch, on the host: moves `current` to a generation, makes every service run what `current` says, and
-# goes back by itself unless it is told to stay.
+# The switch, on the host: moves `current` to a generation, starts and reloads the services that changed, and reverts
+# unless the controller commits.
 #
-#   activate.sh arm ID SECONDS WHO [ACTION [KEEP]]   write `pending`, set the dead-man timer. A revert leaves the
-#                                    services of KEEP (with commas) as ID has them: their data cannot go back
-#   activate.sh flip ID [SECONDS]    move `current`, restart and reload what changed, wait so long; goes back on failure
-#   activate.sh commit [KEEP]        stay: the timer is disarmed, and all but KEEP good generations are removed. Fails if
-#                                    a revert came first
-#   activate.sh revert WHY           go back to the generation before `pending`
-#   activate.sh recover              at boot, before every service: undo a switch that nobody committed
-#   activate.sh started SERVICE      note what a service is being started from (ExecStartPre of its unit)
-#   activate.sh audit ACTION FROM TO OUTCOME WHO   note in the log what somebody did
+#   activate.sh arm ID SECONDS WHO [ACTION [SERVICES]]   write `pending`, start the dead-man timer. SERVICES (separated
+#                                    by commas) stay in a revert as ID has them, because their data cannot go back
+#   activate.sh flip ID [SECONDS]    move `current`, restart and reload what changed, within SECONDS; revert on failure
+#   activate.sh commit [KEEP]        stay: stop the timer, remove all but KEEP good generations. Fails after a revert
+#   activate.sh revert WHY           return to the generation that was in force before the switch
+#   activate.sh recover              at boot, before every service: revert a switch that was not committed
+#   activate.sh started SERVICE      record what a service is started from (ExecStartPre of its unit)
+#   activate.sh audit ACTION FROM TO OUTCOME WHO   write an action to the log
 #
-# Whether a switch stays is decided once, by whoever renames `pending` first. One action at a time moves `current` or
-# touches services; a revert ends the activation that it takes back.
+# Commit and revert both begin with a rename of `pending`. Only one of them can succeed, and that one decides. Only one
+# action at a time moves `current` or touches services. A revert stops the activation that it reverts.
 set -u
 umask 022
 
@@ -41,7 +40,7 @@ point() { # generation id, or - for none
 	fi
 }
 
-link() { # unit links and members of lgtm.target: those of `current`, and no others
+link() { # link the units of `current` into systemd and lgtm.target, and remove all other links of ours
 	mkdir -p "$systemd/lgtm.target.wants"
 	gone='' kept=" $(order | tr '\n' ' ')"
 	for path in "$systemd"/lgtm-*.service "$systemd"/*.wants/lgtm-*.service; do
@@ -50,7 +49,7 @@ link() { # unit links and members of lgtm.target: those of `current`, and no oth
 		[ "$service" = recover.service ] && continue
 		case "$kept" in *" ${service%.service} "*) ;; *) gone="$gone $path" ;; esac
 	done
-	# Prometheus before Mimir; apart from that, what goes for good may go in any order.
+	# Prometheus stops before Mimir. The order of the other removed services does not matter.
 	# shellcheck disable=SC2086  # a list of paths without spaces
 	for path in $(printf '%s\n' $gone | sed 's|.*/||' | sort -ur); do systemctl stop "$path"; done
 	# shellcheck disable=SC2086
@@ -64,7 +63,7 @@ link() { # unit links and members of lgtm.target: those of `current`, and no oth
 	systemctl daemon-reload
 }
 
-arm() { # id, seconds, who, action, services that cannot go back
+arm() { # id, seconds, who, action, services whose data cannot go back
 	alone
 	from=$(basename "$(readlink "$root/current" || echo -)")
 	if [ -e "$root/pending" ] || [ -e "$root/reverting" ]; then
@@ -73,12 +72,13 @@ arm() { # id, seconds, who, action, services that cannot go back
 	fi
 	printf '%s %s %s %s %s %s %s\n' "$from" "$1" "$(($(date +%s) + $2))" "$(cat /proc/sys/kernel/random/boot_id)" \
 		"${4:-deploy}" "${5:--}" "$3" >"$root/pending.new"
-	sync -f "$root/pending.new" # the whole file system: artifacts and generation too are on disk before the switch
+	sync -f "$root/pending.new" # syncs the whole file system: artifacts and generation are on disk before the switch
 	systemctl stop lgtm-revert.timer 2>/dev/null
 	systemctl reset-failed lgtm-revert.service 2>/dev/null
-	# The timer comes first: should this end in between, it finds nothing to revert.
+	# The timer starts first. If this script dies before `pending` exists, the timer finds nothing to revert. Without a
+	# timer nothing would revert the switch, so there is no switch.
 	systemd-run --quiet --collect --unit=lgtm-revert --on-active="$2" --timer-property=AccuracySec=100ms \
-		--property=Restart=on-abnormal --property=RestartSec=1 "$here/activate.sh" revert "nobody committed within $2 s" || return 1 # nothing would take the switch back
+		--property=Restart=on-abnormal --property=RestartSec=1 "$here/activate.sh" revert "nobody committed within $2 s" || return 1
 	mv "$root/pending.new" "$root/pending"
 }
 
@@ -86,19 +86,19 @@ flip() { # id, seconds
 	alone
 	[ -z "${2-}" ] || deadline=$(($(date +%s) + $2))
 	read -r _ to _ <"$root/pending" && [ "$to" = "$1" ] || return 1
-	point "$1" && link && settle && say "now on $1" && return 0
+	point "$1" && link && settle && say "switched to $1" && return 0
 	deadline=
 	back "activation failed"
 	return 1
 }
 
-decide() { # name: rename `pending`; whoever succeeds has decided. Sets from, to, action, keep and who
+decide() { # name: rename `pending` to it. Whoever succeeds has decided. Sets from, to, action, keep and who
 	mv "$root/pending" "$root/$1" 2>/dev/null && recall "$1"
 }
 
 recall() { read -r from to _ _ action keep who <"$root/$1"; }
 
-forward() { # the generation to go back to: `from`, with the services that cannot go back as `to` has them
+forward() { # set `from` to the generation to return to. Services whose data cannot go back stay as `to` has them
 	work=$root/generations/forward.part
 	old=$from
 	[ "$keep" = - ] || [ "$from" = - ] && return 0
@@ -113,7 +113,7 @@ forward() { # the generation to go back to: `from`, with the services that canno
 		echo "$(sha256sum <"$file" | cut -c 1-64)  $file"
 	done | sha256sum | cut -c 1-12)
 	[ -d "$root/generations/$from" ] && rm -rf "$work" || mv "$work" "$root/generations/$from" || return 1
-	say "$keep stays as it is in $to, since its data cannot go back: $from is $old but for that"
+	say "$keep stays as it is in $to, because its data cannot go back; $from is $old with that one difference"
 }
 
 back() { # why
@@ -123,7 +123,7 @@ back() { # why
 	fi
 	recall reverting
 	why=$1
-	forward && point "$from" && link && settle || why="$1; not every service is well"
+	forward && point "$from" && link && settle || why="$1; not every service is healthy"
 	audit revert "$to" "$from" "$why" "$who"
 	rm -rf "$root/reverting" "$run/lock"
 	systemctl stop lgtm-revert.timer 2>/dev/null
@@ -140,7 +140,7 @@ revert() { # why
 commit() { # how many good generations to keep
 	alone
 	if ! decide committed; then
-		fail "too late: this host has gone back already ($(tail -n 1 "$root/log" 2>/dev/null))"
+		fail "too late: this host has already reverted ($(tail -n 1 "$root/log" 2>/dev/null))"
 		return 1
 	fi
 	systemctl stop lgtm-revert.timer 2>/dev/null
@@ -148,10 +148,10 @@ commit() { # how many good generations to keep
 	audit "$action" "$from" "$to" committed "$who"
 	rm -rf "$root/committed" "$run/lock"
 	say "committed $to"
-	prune "${1:-5}" || fail "what is no longer needed could not be removed"
+	prune "${1:-5}" || fail "old generations, artifacts or secrets could not be removed"
 }
 
-note() { # id: the newest good generation. Going back to one leaves out those that came after it
+note() { # id: record it as the newest good generation. A rollback drops the generations that came after it
 	touch "$root/good"
 	if [ "$action" = rollback ] && grep -qx "$1" "$root/good"; then
 		sed "/^$1\$/q" "$root/good" >"$root/good.new"
@@ -161,7 +161,7 @@ note() { # id: the newest good generation. Going back to one leaves out those th
 	mv "$root/good.new" "$root/good"
 }
 
-prune() { # how many good generations to keep; also kept: what was just left, so that somebody can look at it
+prune() { # how many good generations to keep. The generation that was just left is kept too, for inspection
 	kept=" $(tail -n "$1" "$root/good" | tr '\n' ' ') $from $to "
 	for path in "$root"/generations/g????????????; do
 		case "$kept" in *" ${path##*/} "*) ;; *) rm -rf "$path" ;; esac
@@ -176,9 +176,9 @@ prune() { # how many good generations to keep; also kept: what was just left, so
 	done
 }
 
-recover() { # the services themselves are started by lgtm.target, after this
+recover() { # lgtm.target starts the services after this
 	alone
-	if [ -e "$root/committed" ]; then # decided, and cut off before it was noted
+	if [ -e "$root/committed" ]; then # the commit was decided, and the host went down before it was recorded
 		recall committed
 		note "$to"
 		audit "$action" "$from" "$to" "committed, and rebooted" "$who"

@@ -1,6 +1,6 @@
-# Install an artifact: verified before it is unpacked, complete before it is visible.
-# Arguments: directory name, sha256, layout (tar, flat or binary), name of a bare binary, and where it is: a
-# URL, or the path of an uploaded file (which is removed).
+# Install an artifact. It is verified before it is unpacked, and complete before it is visible.
+# Arguments: directory name, sha256, layout (tar, flat or binary), name of a bare binary, and its source: a URL, or the
+# path of an uploaded file, which is removed.
 set -eu
 umask 022
 trap '[ $? -eq 0 ] || rm -rf /run/lgtm/lock' EXIT

@@ -1,11 +1,11 @@
-# Copy what has no other source of truth (`backup` in a service's card) to /data/backup/<service>/<time>.tar.
-# Arguments: who, how many copies of each to keep, and the services (none: all that have something to copy).
-# A service is stopped for the moment of its copy, which is whole before it has its name.
+# Back up the files named by `backup` in a service's card to /data/backup/<service>/<time>.tar.
+# Arguments: who, how many backups of each service to keep, and the services (none: all that have something to back up).
+# A service is stopped while it is backed up. A backup gets its final name only when it is complete.
 set -u
 umask 077
 trap 'rm -rf /run/lgtm/lock' EXIT
 if [ ! -e /opt/lgtm/current/order ]; then
-	echo "nothing is deployed here, so there is nothing to copy" >&2
+	echo "nothing is deployed here, so there is nothing to back up" >&2
 	exit 1
 fi
 . /usr/local/lib/lgtm/services.sh
@@ -24,7 +24,7 @@ for service in "$@"; do
 	rm -f "$folder"/*.part
 	systemctl start "lgtm-$service.service" && await "$service" || code=1
 	if [ $done -ne 0 ]; then
-		fail "$service could not be copied to $copy; is /data full?"
+		fail "$service could not be backed up to $copy; is /data full?"
 		code=1
 		continue
 	fi

@@ -1,5 +1,5 @@
-# Break the lock of somebody who is gone, and take back what they left half done. Argument: who breaks it.
-# Whoever is there renews the lease every 8 s: that is waited for, and the lock left to them.
+# Break a lock whose holder is gone, and revert a switch that the holder left unfinished. Argument: who breaks it.
+# A holder that is alive renews the lock every 8 s. This script waits that long, and leaves a renewed lock alone.
 set -u
 lock=/run/lgtm/lock
 activate=/usr/local/lib/lgtm/activate.sh
@@ -10,11 +10,11 @@ if [ -n "$before" ]; then
 	while [ "$(lease)" = "$before" ] && [ "$(date +%s)" -lt "$until" ] && [ "$(date +%s)" -lt "${before%% *}" ]; do sleep 0.5; done
 	now=$(lease)
 	if [ -n "$now" ] && [ "$now" != "$before" ]; then
-		echo "$(echo "$now" | cut -d ' ' -f 2-) is still at work here; nothing was broken" >&2
+		echo "$(echo "$now" | cut -d ' ' -f 2-) is still running and renews its lock; the lock was not broken" >&2
 		exit 4
 	fi
 	rm -rf "$lock"
 	echo "broke the lock of $(echo "$before" | cut -d ' ' -f 2-)"
 	"$activate" audit unlock - - "broke the lock of $(echo "$before" | cut -d ' ' -f 2-)" "$1"
 fi
-if [ -e /opt/lgtm/pending ] || [ -e /opt/lgtm/reverting ]; then "$activate" revert "$1 took over"; fi
+if [ -e /opt/lgtm/pending ] || [ -e /opt/lgtm/reverting ]; then "$activate" revert "$1 broke the lock"; fi

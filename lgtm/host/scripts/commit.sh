@@ -1,2 +1,2 @@
-# Stay on the generation that was switched to. Argument: how many good generations to keep.
+# Commit the switch: the new generation stays. Argument: how many good generations to keep.
 exec /usr/local/lib/lgtm/activate.sh commit "$1"

@@ -1,9 +1,9 @@
-# Destroy the data of a service that is no longer on this host. Arguments: who, the service.
+# Delete the data of a service that is no longer deployed on this host. Arguments: who, the service.
 set -u
 trap 'rm -rf /run/lgtm/lock' EXIT
 who=$1 service=$2
 if [ -e "/opt/lgtm/current/services/$service" ]; then
-	echo "$service is on this host; take it out of its groups, and deploy with --data remove=$service, before its data goes" >&2
+	echo "$service is still deployed on this host: take the host out of its group and deploy with --data remove=$service first" >&2
 	exit 1
 fi
 if [ ! -e "/data/$service" ]; then

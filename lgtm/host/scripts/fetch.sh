@@ -1,6 +1,6 @@
-# Print files, for a look into what another installation has left. Arguments: paths; those that are not there are left
-# out, and so is all of it where it is larger than 200 MiB. Of `?path` only that it is there, as an empty file: what it
-# holds may be a secret. Output: a .tar.gz, base64-encoded; nothing for no file.
+# Print files that an earlier installation left. Arguments: paths. A path that does not exist is left out. For `?path`
+# the output has an empty file, because its content may be a secret. Output: a .tar.gz, base64-encoded; nothing when no
+# file exists; only `too large: …` when the files have more than 200 MiB.
 set -eu
 marks=$(mktemp -d)
 trap 'rm -rf "$marks"' EXIT

@@ -1,5 +1,5 @@
-# Which generations lie on this host, how they came about and what of them was good. Lines are `kind fields…`
-# separated by tabs, as those of read.sh.
+# Print the generations on this host, the log and which generations were good. Lines are `kind fields…`, separated by
+# tabs, as in read.sh.
 set -u
 root=/opt/lgtm
 line() { usual=$IFS; IFS='	'; printf '%s\n' "$*"; IFS=$usual; }

@@ -1,5 +1,6 @@
-# Users, data directories and the plain files every host has. Arguments, each group closed by `--`: users to
-# create; directories that services must be able to pass through; volumes as `user:mode:path`; paths of support files, whose texts come base64-encoded, a line each.
+# Create users and data directories, and write the support files that every host has. Arguments, each group closed by
+# `--`: users to create; directories that need the right to be passed through (o+x); volumes as `user:mode:path`; paths
+# of support files. Standard input: the text of each support file, base64-encoded, one per line.
 set -eu
 umask 022
 trap '[ $? -eq 0 ] || rm -rf /run/lgtm/lock' EXIT
@@ -18,7 +19,7 @@ while [ "$1" != -- ]; do
 	user=${1%%:*} rest=${1#*:}
 	mode=${rest%%:*} path=${rest#*:}
 	mkdir -p "$path"
-	# Only what is wrong is touched, and of that neither content nor the time of it.
+	# Only wrong owners and modes are changed; content and modification times stay.
 	find "$path" -xdev \( ! -user "$user" -o ! -group "$user" \) -exec chown -h "$user:$user" {} +
 	find "$path" -xdev -mindepth 1 \( -type d ! -perm -u=rwx -o -type f ! -perm -u=rw -o ! -type l -perm -o=w \) \
 		-exec chmod u+rwX,o-w {} +

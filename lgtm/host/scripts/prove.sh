@@ -1,5 +1,5 @@
-# Keep the verdict on a release where it runs, and say since when it has been well there. Arguments: release,
-# generation, `well` or `unwell`. Prints seconds since the epoch: now, and since when (`-`: it is not well).
+# Record the verdict of verify.py on a release. Arguments: release, generation, `well` (healthy) or `unwell` (failing).
+# Prints two times in seconds since the epoch: now, and since when the release has been healthy here (`-`: it is not).
 set -eu
 umask 022
 mkdir -p /opt/lgtm

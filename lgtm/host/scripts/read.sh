@@ -1,7 +1,8 @@
-# All that a plan needs to know of a host, in one go. Arguments: the generation that is wanted, its volumes as
-# `user:path`, `--`, and the mount points they should lie on. Standard input: a line of random text, mixed into the digests of secrets so that they tell nothing.
-# Lines are `kind fields…` separated by tabs; what changes by itself begins with `~`.
-# Its cost is its processes, some milliseconds each, and it is run before and after everything: many files go to one.
+# Print everything that a plan needs to know about a host, in one remote command. Arguments: the declared generation, its
+# volumes as `user:path`, `--`, and mount points that must be mounted. Standard input: a line of random text, which is
+# mixed into the digests of secrets so that they are useless to others.
+# Output: lines `kind fields…`, separated by tabs. Lines whose value changes without anybody changing it begin with `~`.
+# Every process costs some milliseconds, and every run calls this script, so one process handles many files.
 set -u
 read -r nonce
 wanted=$1
@@ -67,12 +68,13 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 		ways="$ways ${path%/*} ${real%/*}"
 		used=$(du -sx --block-size=1 "$path" 2>/dev/null)
 		[ -z "$used" ] || line ~used "$path" "${used%%	*}"
-		# Wrong below it: another owner, or a mode that keeps the owner out or lets everybody write. The first, and how many.
+		# Wrong means: another owner, or a mode that keeps the owner out or lets everybody write. Print the first, and
+		# how many.
 		case "$users" in *" $user "*)
 			find "$path" -xdev -mindepth 1 \( ! -user "$user" -o ! -group "$user" \
 				-o -type d ! -perm -u=rwx -o -type f ! -perm -u=rw -o ! -type l -perm -o=w \) \
 				-printf "wrong\t$path\t%U:%G\t%m\t%P\n" 2>/dev/null | {
-				# What a service writes, removes and renames there changes the first and the count by itself.
+				# With `~`, because the service's own writes, removals and renames change the first and the count.
 				IFS= read -r first && line owners "$path" && line "~$first" "$(($(wc -l) + 1))"
 			}
 			;;
@@ -84,11 +86,11 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	places="$places $path"
 	shift
 done
-# Directories above volumes and binaries that keep the services' users out.
+# Directories above volumes and binaries that the services' users may not pass through.
 above=''
 for path in $ways "$root/artifacts" "$root/generations" /usr/local/lib/lgtm; do
 	while [ "$path" ]; do
-		case $path in /*) ;; *) break ;; esac # the rest of a path with a space
+		case $path in /*) ;; *) break ;; esac # the remainder of a path that contains a space
 		case " $present " in *" $path "*) ;; *) above="$above $path" ;; esac
 		path=${path%/*}
 	done
@@ -103,7 +105,7 @@ if [ "$places" ]; then
 		seen=''
 		while read -r free inodes path target; do
 			[ "$target" = "$seen" ] || options=$(findmnt -no OPTIONS --mountpoint "$target")
-			seen=$target options=${options##*"$newline"} # of several mounts there, the last is seen
+			seen=$target options=${options##*"$newline"} # the last of several mounts hides the others
 			line ~room "$path" "$target" "$free" "${options%%,*}" "$inodes"
 		done
 	}
@@ -117,7 +119,7 @@ grep -s '^secret ' "$root"/generations/*/services/* /dev/null | sed 's|^.*/servi
 	line ~secret "$path" "$mode" "${digest%% *}" "$fresh"
 done
 cd /
-# Those of `current`, and those that are linked, should `current` lead nowhere.
+# The services of `current`, and those whose unit is linked, in case `current` is broken.
 linked() { find /etc/systemd/system -maxdepth 1 -name 'lgtm-*.service' -printf '%f\n' | sed 's/^lgtm-//; s/\.service$//'; }
 named() { find "$root/current/services/" -type f -printf '%f\n' 2>/dev/null; }
 set --
@@ -133,8 +135,9 @@ for service in $({ linked; named; } | grep -vx recover | sort -u); do
 		[ "$key" = version ] && line runs "$service" "$value"
 	done <"$card"
 done
-# Of each unit systemd prints what it knows, and an empty line before the next.
-# What crashes again and again changes by itself: whoever mends it must not be told that the host has changed.
+# systemd prints the properties of each unit, with an empty line between units.
+# These lines begin with `~`, because a service in a crash loop changes them all the time: the deploy that repairs it
+# must not be stopped by "the host has changed".
 asked=Id,MainPID,ActiveState,NRestarts,MemoryCurrent,MemoryMax,ActiveEnterTimestampMonotonic
 [ $# -eq 0 ] || { systemctl show "$@" --property=$asked; echo; } | {
 	executables=''

@@ -1,4 +1,4 @@
-# Make the lease of the host's lock longer, if it is still ours. Argument: who took it.
+# Renew the host's lock, if it is still held by this run. Argument: who took it.
 set -u
 lock=/run/lgtm/lock
 exec 9>/run/lgtm/mutex

@@ -1,2 +1,2 @@
-# Go back. Argument: why.
+# Revert the switch. Argument: why.
 exec /usr/local/lib/lgtm/activate.sh revert "$1"

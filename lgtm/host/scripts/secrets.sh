@@ -1,5 +1,5 @@
-# Write secrets. Arguments, each group closed by `--`: names (service/name) to remove; names to write, whose
-# values come base64-encoded on standard input, a line each.
+# Write and remove secrets. Arguments: names (service/name) to remove, `--`, names to write. Standard input: the values
+# to write, base64-encoded, one per line.
 set -eu
 umask 077
 trap '[ $? -eq 0 ] || rm -rf /run/lgtm/lock' EXIT

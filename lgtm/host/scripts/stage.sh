@@ -1,7 +1,8 @@
-# Write a generation beside the live one and let the new binaries judge it.
-# Arguments: generation id, then a line per rehearsal, with tabs between: service, `validator` or `version`, the
-# program's name, and the command as a unit file has it. Standard input: a tar of the generation, base64-encoded. A generation that is there already is mended file
-# by file, each by rename, since `current` may point at it.
+# Write a generation to disk beside the one in force, and validate it with the new binaries.
+# Arguments: generation id, then one argument per rehearsal, its fields separated by tabs: service, `validator` or
+# `version`, the program's name, and the command as a unit file has it. Standard input: a tar of the generation,
+# base64-encoded. A generation that exists already is repaired file by file, each by rename, because `current` may point
+# at it.
 set -eu
 umask 022
 trap '[ $? -eq 0 ] || rm -rf /run/lgtm/lock' EXIT
@@ -36,35 +37,35 @@ cd /
 
 # --- The rehearsal: what the switch will start runs now, as the service's user in the sandbox of the service's unit.
 
-systemctl stop 'lgtm-rehearsal-*' 2>/dev/null || true # of a run that was killed
+systemctl stop 'lgtm-rehearsal-*' 2>/dev/null || true # left by a run that was killed
 systemctl reset-failed 'lgtm-rehearsal-*' 2>/dev/null || true
 rm -f /run/systemd/system/lgtm-rehearsal-*.service
 for scratch in /run/lgtm/rehearsal.*; do umount "$scratch" 2>/dev/null || true; done
 rm -rf /run/lgtm/rehearsal.*
 scratch=$(mktemp -d /run/lgtm/rehearsal.XXXXXX)
 trap '[ $? -eq 0 ] || rm -rf /run/lgtm/lock; umount "$scratch" 2>/dev/null; rm -rf "$scratch"' EXIT
-mount -t tmpfs -o size=1m,mode=700 rehearsal "$scratch" # whoever prints without end must not fill /run
+mount -t tmpfs -o size=1m,mode=700 rehearsal "$scratch" # a program that prints without end must not fill /run
 tries=0
 tab='	'
-identity='User|Group|SupplementaryGroups|Environment|UMask' # what is no restriction
-# Nothing may be written: volumes are read-only here, and a runtime directory would be taken from the process that has it.
+identity='User|Group|SupplementaryGroups|Environment|UMask' # directives that restrict nothing
+# Left out: a rehearsal writes nothing. Volumes are read-only, and a runtime directory belongs to the running process.
 elsewhere='Type|Exec[A-Za-z]*|Restart[A-Za-z]*|Timeout[A-Za-z]*|LoadCredential|ReadWritePaths|[A-Za-z]*Directory[A-Za-z]*|Memory[HLM][a-z]*|CPUQuota'
 
-properties() { # service: the lines of its unit that say as whom it runs, and what it may do
+properties() { # service: the lines of its unit that set its user and its sandbox
 	sed '1,/^\[Service\]/d' "$generation/units/lgtm-$1.service" | grep -E '^[A-Za-z]+=' | grep -Ev "^($elsewhere)="
 }
 
-untouched() { # service: what holds with and without the sandbox: nothing of the running service is written to
+untouched() { # service: what holds with and without the sandbox, so that no data of the running service is written
 	echo NoNewPrivileges=yes
 	sed -n 's/^ReadWritePaths=/ReadOnlyPaths=-/p' "$generation/units/lgtm-$1.service"
 }
 
-try() { # service, command, seconds, properties. Sets said and how, systemd's word on its end
+try() { # service, command, seconds, properties. Sets `output`, and `how`: how systemd says it ended
 	tries=$((tries + 1))
 	unit=lgtm-rehearsal-${scratch##*.}-$tries.service
 	{
 		printf '[Service]\nType=oneshot\nTimeoutStartSec=%s\nTimeoutStopSec=2\nExecStart=%s\n' "$3" "$2"
-		printf 'StandardOutput=truncate:%s\nStandardError=inherit\n' "$scratch/said"
+		printf 'StandardOutput=truncate:%s\nStandardError=inherit\n' "$scratch/output"
 		untouched "$1"
 		printf '%s\n' "$4"
 	} >"/run/systemd/system/$unit"
@@ -72,7 +73,7 @@ try() { # service, command, seconds, properties. Sets said and how, systemd's wo
 	systemctl start "$unit" >/dev/null 2>&1 || ended=1
 	if [ $ended = 1 ]; then
 		how="$(systemctl show -P Result "$unit") $(systemctl show -P ExecMainStatus "$unit")"
-		said=$(head -c 4000 "$scratch/said" 2>/dev/null | tr -d '\000-\010\013-\037' || true)
+		output=$(head -c 4000 "$scratch/output" 2>/dev/null | tr -d '\000-\010\013-\037' || true)
 		systemctl reset-failed "$unit" 2>/dev/null || true
 	fi
 	rm -f "/run/systemd/system/$unit"
@@ -80,39 +81,39 @@ try() { # service, command, seconds, properties. Sets said and how, systemd's wo
 }
 
 refuse() {
-	printf '%s; nothing was switched. It says:\n%s\n' "$1" "${2:-nothing}" >&2
+	printf '%s; nothing was switched. Its output:\n%s\n' "$1" "${2:-(none)}" >&2
 	exit 1
 }
 
-culprit() { # service, command: the directive without which it runs, if it is one alone
+culprit() { # service, command: name the directive that stops it, if one directive alone is the cause
 	for directive in $(properties "$1" | cut -d = -f 1 | grep -Evx "$identity" | sort -u); do
 		if try "$1" "$2" 10 "$(properties "$1" | grep -v "^$directive=")"; then
-			printf 'of its unit, but does without %s' "$directive"
+			printf 'of its unit; it runs without %s' "$directive"
 			return 0
 		fi
 	done
-	printf 'of its unit, but does without it; no directive alone is the cause'
+	printf 'of its unit; it runs without the sandbox, and no directive alone is the cause'
 }
 
 rehearse() { # service, kind, program, command
 	[ "$2" = version ] && seconds=10 || seconds=60
 	if try "$1" "$4" "$seconds" "$(properties "$1")"; then return 0; fi
-	inside=$said
-	case "$2 $how" in "version timeout "*) return 0 ;; esac # it takes no heed of --version, and lives
+	inside=$output
+	case "$2 $how" in "version timeout "*) return 0 ;; esac # it ignores --version and keeps running, so it can start
 	if try "$1" "$4" "$seconds" "$(properties "$1" | grep -E "^($identity)=")"; then
 		refuse "$1: $3 does not run in the sandbox $(culprit "$1" "$4")" "$inside"
 	fi
-	case "$2 $how $said" in # it takes no heed of --version: what it does then is another matter
+	case "$2 $how $output" in # it ignores --version and starts as a service, which is not what is tested here
 	"version timeout "* | version*"address already in use"*) return 0 ;;
 	esac
 	case "$how" in
-	*" 126" | *" 127" | *" 203") refuse "$1: $3 cannot be run on this host: it lacks a library, or is for another system" "$said" ;;
-	signal* | core-dump* | timeout*) refuse "$1: $3 ends by ${how% *} ${how#* } on this host" "$said" ;;
+	*" 126" | *" 127" | *" 203") refuse "$1: $3 cannot be run on this host: a library is missing, or it was built for another system" "$output" ;;
+	signal* | core-dump* | timeout*) refuse "$1: $3 fails on this host ($how)" "$output" ;;
 	esac
-	case "$2$said" in
-	validator*) refuse "$1: $3: the new configuration was refused" "$said" ;;
-	*panic:* | *"fatal error:"*) refuse "$1: $3 --version crashes on this host" "$said" ;;
-	esac # else it does not know --version
+	case "$2$output" in
+	validator*) refuse "$1: $3 rejects the new configuration" "$output" ;;
+	*panic:* | *"fatal error:"*) refuse "$1: $3 --version crashes on this host" "$output" ;;
+	esac # any other failure means that it does not know --version
 }
 
 for line in "$@"; do

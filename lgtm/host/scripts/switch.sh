@@ -1,6 +1,6 @@
-# Arm and flip, as a unit of its own that outlives this connection. Arguments: generation, window in seconds, who,
-# what this is (deploy or rollback), how many of those seconds the activation may
-# take, and the services (with commas, or -) that a revert must leave as they are then.
+# Arm the dead-man timer and switch, in a unit that outlives this connection. Arguments: generation, window in seconds,
+# who, action (deploy or rollback), how many of those seconds the activation may take, and the services (separated by
+# commas, or -) that a revert must leave as the new generation has them.
 set -u
 log=/run/lgtm/activate.log
 activate=/usr/local/lib/lgtm/activate.sh
@@ -13,5 +13,5 @@ systemd-run --quiet --collect --wait --unit=lgtm-activate --property=StandardOut
 	--property=StandardError="append:$log" "$activate" flip "$1" "$5"
 code=$?
 cat "$log" >&2
-[ $code = 0 ] || grep -q reverted "$log" || tail -n 1 /opt/lgtm/log >&2 # the timer was quicker, and ended this
+[ $code = 0 ] || grep -q reverted "$log" || tail -n 1 /opt/lgtm/log >&2 # the timer fired first and ended the activation
 exit $code
