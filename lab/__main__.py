@@ -16,7 +16,7 @@ Action = Callable[[Lab, argparse.Namespace], None]
 
 
 def main(arguments: list[str] | None = None, lab: Lab | None = None) -> int:
-    """Run one command; 0 when it worked, 1 with a sentence on standard error when not."""
+    """Run one command. Return 0 on success, 1 with a sentence on standard error otherwise."""
     options = _parser().parse_args(arguments)
     try:
         options.action(lab or Lab(), options)
@@ -25,23 +25,23 @@ def main(arguments: list[str] | None = None, lab: Lab | None = None) -> int:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("lab: interrupted; `make lab-down` clears up, `make lab-up` goes on", file=sys.stderr)
+        print("lab: interrupted; `make lab-down` cleans up, `make lab-up` continues", file=sys.stderr)
         return 130
 
 
 def up(lab: Lab, options: argparse.Namespace) -> None:
-    """boot hosts, and start what they talk to"""
+    """boot hosts, and start the services they talk to"""
     replace(lab, suite=options.suite).up(options.hosts)
     status(lab, options)
 
 
 def down(lab: Lab, _: argparse.Namespace) -> None:
-    """stop everything and leave nothing behind"""
+    """stop everything, and remove every trace"""
     lab.down()
 
 
 def reset(lab: Lab, options: argparse.Namespace) -> None:
-    """return hosts to bare ones, by default all"""
+    """reset hosts to bare disks, by default all"""
     lab.reset([_number(name) for name in options.host])
 
 
@@ -62,12 +62,12 @@ def status(lab: Lab, _: argparse.Namespace) -> None:
 
 
 def scenario(lab: Lab, options: argparse.Namespace) -> None:
-    """put the fake backend or the SMTP sink into a situation"""
+    """switch the fake backend or the SMTP sink to a scenario"""
     lab.scenario(options.name, options.env)
 
 
 def prepare(lab: Lab, _: argparse.Namespace) -> None:
-    """make what takes long and is kept: the hosts' image, and what they install"""
+    """build what takes long and is kept: the image of the hosts, and the artifacts"""
     lab.prepare()
 
 
@@ -92,30 +92,27 @@ def _number(name: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description="Throwaway systemd hosts on this machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    actions: dict[str, Action] = {
-        "up": up,
-        "down": down,
-        "reset": reset,
-        "ssh": ssh,
-        "scenario": scenario,
-        "status": status,
-    }
-    actions |= {"prepare": prepare, "prerequisites": install}
-    sub = {name: commands.add_parser(name, help=action.__doc__) for name, action in actions.items()}
-    for name, action in actions.items():
-        sub[name].set_defaults(action=action)
-    sub["up"].add_argument("--hosts", type=int, default=1, metavar="N", help="at least this many (default 1)")
-    sub["up"].add_argument(
-        "--suite", default="", help="Debian release to boot (default: the last one, at first bookworm)"
-    )
-    sub["prerequisites"].add_argument("--tests", action="store_true", help="and what the tests want beside")
-    sub["reset"].add_argument("host", nargs="*")
-    sub["scenario"].formatter_class = argparse.RawDescriptionHelpFormatter
-    sub["scenario"].description = describe()
-    sub["scenario"].add_argument("name")
-    sub["scenario"].add_argument("--env", choices=tuple(BACKEND_PORTS), help="only this one (default: both)")
-    sub["ssh"].add_argument("host")
-    sub["ssh"].add_argument("command", nargs=argparse.REMAINDER)
+
+    def command(action: Action, name: str = "") -> argparse.ArgumentParser:
+        found = commands.add_parser(name or action.__name__, help=action.__doc__)
+        found.set_defaults(action=action)
+        return found
+
+    starting = command(up)
+    starting.add_argument("--hosts", type=int, default=1, metavar="N", help="at least this many (default 1)")
+    starting.add_argument("--suite", default="", help="Debian release (default: the last one, at first bookworm)")
+    command(down)
+    command(reset).add_argument("host", nargs="*")
+    login = command(ssh)
+    login.add_argument("host")
+    login.add_argument("command", nargs=argparse.REMAINDER)
+    switching = command(scenario)
+    switching.formatter_class, switching.description = argparse.RawDescriptionHelpFormatter, describe()
+    switching.add_argument("name")
+    switching.add_argument("--env", choices=tuple(BACKEND_PORTS), help="only this one (default: both)")
+    command(status)
+    command(prepare)
+    command(install, "prerequisites").add_argument("--tests", action="store_true", help="and those that the tests need")
     return parser
 
 

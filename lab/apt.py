@@ -1,4 +1,4 @@
-"""Debian's archive, reached as this machine's own apt reaches it, this machine's packages left alone."""
+"""Debian's archive, reached with the settings of this machine's apt. The machine's own packages stay as they are."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ MIRROR_VARIABLE = "LAB_DEBIAN_MIRROR"
 
 
 def machine_mirror() -> str:
-    """Find the Debian archive that this machine's apt is configured for; LabError if it knows none."""
+    """Return the Debian archive that apt on this machine uses. LabError if there is none."""
     if chosen := os.environ.get(MIRROR_VARIABLE):
         return chosen
     fields = ("$(REPO_URI)", "$(ORIGIN)", "$(LABEL)")
@@ -28,25 +28,25 @@ def machine_mirror() -> str:
 
 
 def machine_options() -> list[str]:
-    """Give the machine's own settings for reaching an archive: proxies, certificates, dates."""
+    """Return apt's settings on this machine for reaching an archive: proxies, certificates, dates."""
     dump = run("apt-config", "dump", "--no-empty", "--format", '%F "%v";%n', "Acquire")
     return [line for line in dump.splitlines() if not line.startswith("Acquire::IndexTargets")]
 
 
 def architecture() -> str:
-    """Name this machine's architecture as Debian and the upstream releases do: amd64, arm64."""
+    """Return this machine's architecture as Debian and the upstream releases write it: amd64, arm64."""
     return run("dpkg", "--print-architecture").strip()
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One suite of the archive, seen through an apt state of its own; what it gave once is kept."""
+    """One suite of the archive, with an apt state of its own. Downloads are kept."""
 
     suite: str
     folder: Path
 
     def fetch(self, packages: Sequence[str]) -> dict[str, Path]:
-        """Give the .deb file of each package, downloading those that are not here yet."""
+        """Return the .deb file of each package, after downloading the missing ones."""
         files = {name: self.folder / "packages" / f"{name}.deb" for name in packages}
         if absent := [name for name, file in files.items() if not file.exists()]:
             print(f"downloading {', '.join(absent)} from Debian {self.suite}", flush=True)

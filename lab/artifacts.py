@@ -1,7 +1,7 @@
-"""Artifacts for hosts that reach no release page: Debian's binaries, and stand-ins for what Debian lacks.
+"""Artifacts for hosts without a way to the release pages: Debian's binaries, and stand-ins for what Debian lacks.
 
-They have the shape of the upstream releases, so that what deploys them in the lab is what deploys those.
-`index.json` names each one's version, file, sha256 and source, and whether it is a stand-in.
+Their archives are laid out as the upstream releases are, so that the lab deploys them in the same way.
+`index.json` names the version, file, sha256 and source of each.
 """
 
 import json
@@ -10,7 +10,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from . import apt, repacks, tarball
 from .layout import Layout
@@ -20,38 +19,7 @@ INDEX = "index.json"
 Entry = dict[str, object]
 
 
-class Recipe(Protocol):
-    """How one artifact is made of Debian packages."""
-
-    @property
-    def name(self) -> str:
-        """Name the component."""
-
-    @property
-    def source(self) -> str:
-        """Say where it comes from, for reports."""
-
-    @property
-    def stand_in(self) -> bool:
-        """Tell whether it is not the real program."""
-
-    @property
-    def packages(self) -> Mapping[str, tuple[str, ...]]:
-        """Name the packages it is made of, by suite."""
-
-    def digest(self) -> str:
-        """Digest everything of ours that decides what comes out."""
-
-    def version(self, debs: Mapping[str, Path]) -> str:
-        """Tell the component's version."""
-
-    def top(self, version: str, arch: str) -> str:
-        """Name the archive's one directory."""
-
-    def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:
-        """Fill the directory `top`, with room to work in `scratch`."""
-
-
+Recipe = repacks.Repack | packing.StandIn
 RECIPES: tuple[Recipe, ...] = (*repacks.RECIPES, *packing.RECIPES)
 
 
@@ -79,7 +47,7 @@ def _is_current(recipe: Recipe, entry: Entry | None, layout: Layout, arch: str) 
 
 
 def _fetch(recipes: Sequence[Recipe], layout: Layout) -> dict[str, Path]:
-    """Get the packages of all these recipes, asking each suite once."""
+    """Download the packages of all recipes, one call per suite."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for recipe in recipes:
         for suite, names in recipe.packages.items():
@@ -109,7 +77,6 @@ def _make(recipe: Recipe, debs: Mapping[str, Path], layout: Layout, arch: str) -
         "sha256": tarball.sha256(target),
         "arch": arch,
         "source": recipe.source,
-        "stand_in": recipe.stand_in,
         "recipe": recipe.digest(),
     }
 
@@ -121,7 +88,7 @@ def _write(path: Path, index: Mapping[str, Entry]) -> None:
 
 
 def _prune(folder: Path, index: Mapping[str, Entry]) -> None:
-    """Delete the files that no entry names: former versions, and what an interrupted run left."""
+    """Delete the files that no entry names: old versions, and the rest of an interrupted run."""
     named = {INDEX, *(str(entry["file"]) for entry in index.values())}
     for path in folder.iterdir():
         if path.name not in named:

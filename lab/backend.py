@@ -4,7 +4,7 @@
     POST /scenario?name=all_errors
 
 Staging wants `Authorization: Bearer <token>` for its metrics, and says 401 without. With `--telemetry ADDRESS`, a
-few requests a second are told to the Loki and the Tempo of a host as well, and their traces named by exemplars.
+few requests a second are sent to the Loki and the Tempo of a host as well, and exemplars name their traces.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import hmac
 import os
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
@@ -28,15 +27,15 @@ from .telemetry import Telemetry, at
 from .traffic import Example, Traffic
 
 SCALE = {"production": 1.0, "staging": 0.5}
-TELLING_SECONDS, TOLD_AT_ONCE_SECONDS = 1.0, 60.0
+SENDING_SECONDS, SENT_AT_ONCE_SECONDS = 1.0, 60.0
 
 
 class Backend(ThreadingHTTPServer):
-    """One environment's backend; without a token it lets everybody in."""
+    """The backend of one environment. Without a token it requires no login."""
 
     daemon_threads = True
     request_queue_size = 64
-    # HTTPServer's own version asks DNS for the address's name, and the lab asks nobody anything.
+    # HTTPServer's own version asks DNS for the address's name, and the lab has no DNS.
     server_bind = TCPServer.server_bind
 
     def __init__(self, address: tuple[str, int], token: str | None = None, scale: float = 1.0) -> None:
@@ -51,7 +50,7 @@ class Backend(ThreadingHTTPServer):
         }
 
     def switch(self, name: str) -> None:
-        """Let another scenario begin; KeyError for a name that is none."""
+        """Switch to another scenario. KeyError for an unknown name."""
         with self.lock:
             self.traffic.switch(BACKEND[name])
             self.scenario = name
@@ -62,26 +61,26 @@ class Backend(ThreadingHTTPServer):
         with self.lock:
             return encode(registry), kind
 
-    def tell(self, telemetry: Telemetry, seconds: float) -> None:
-        """Tell the requests of the last seconds; those whose traces are stored become examples."""
-        stored = telemetry.tell(BACKEND[self.scenario], seconds, time.time())
+    def send(self, telemetry: Telemetry, seconds: float) -> None:
+        """Send the requests of the last seconds; those whose traces are stored become exemplars."""
+        stored = telemetry.send(BACKEND[self.scenario], seconds, time.time())
         with self.lock:
             for request in stored:
                 for series, observed in request.observations():
                     self.traffic.examples[series] = Example(request.trace, observed, request.end)
 
-    def keep_telling(self, telemetry: Telemetry) -> None:
-        """Tell for ever."""
+    def keep_sending(self, telemetry: Telemetry) -> None:
+        """Send for ever."""
         last = time.monotonic()
         while True:
-            time.sleep(TELLING_SECONDS)
+            time.sleep(SENDING_SECONDS)
             now = time.monotonic()
-            self.tell(telemetry, min(now - last, TOLD_AT_ONCE_SECONDS))
+            self.send(telemetry, min(now - last, SENT_AT_ONCE_SECONDS))
             last = now
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the scenario demands."""
+    """Answers as the scenario says."""
 
     server: Backend
     protocol_version = "HTTP/1.1"
@@ -115,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, name)
 
     def authorized(self) -> bool:
-        """Tell whether the request carries the token, if one is needed."""
+        """Return whether the request carries the token, if one is required."""
         if self.server.token is None:
             return True
         given = self.headers.get("Authorization", "")
@@ -145,13 +144,10 @@ def main() -> None:
     if options.telemetry:
         for env, server in zip(BACKEND_PORTS, servers, strict=True):
             telemetry = at(options.telemetry, Sampler(env, SCALE[env]))
-            threading.Thread(target=server.keep_telling, args=(telemetry,), daemon=True).start()
-    serve: list[Callable[[], None]] = [server.serve_forever for server in servers]
-    threads = [threading.Thread(target=forever) for forever in serve]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+            threading.Thread(target=server.keep_sending, args=(telemetry,), daemon=True).start()
+    for server in servers[1:]:
+        threading.Thread(target=server.serve_forever).start()
+    servers[0].serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The certificate of the lab's services, which the hosts trust, so that clients may insist on TLS."""
+"""The certificate of the lab's services. The hosts trust it, so that clients can require TLS."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class Certificate:
 
 
 def ensure(certificate: Certificate) -> None:
-    """Make the certificate, for the bridge's address, if it is not there yet."""
+    """Create the certificate for the bridge's address if it is missing."""
     certificate.folder.mkdir(exist_ok=True)
     if certificate.public.exists():
         return

@@ -1,8 +1,8 @@
-"""Control groups: the kernel's own record of which processes the lab started.
+"""Control groups: the kernel's record of the processes that the lab started.
 
-Each host and each service runs in a group of its own. The record cannot go stale as a pid file can, and it
-outlives whatever is killed: who is in the group is ours, and nobody else is ever signalled. Hosts need their
-own groups anyway: two in one would share `system.slice/ssh.service`, and neither could see its service stop.
+Each host and each service runs in its own group. Unlike a pid file, the record is never stale: a process in the group
+is ours, and no other process is signalled. Hosts need their own groups anyway: two in one would share
+`system.slice/ssh.service`, and neither would see its service stop.
 """
 
 import os
@@ -43,21 +43,20 @@ class Group:
         return sorted(pid for found, _, _ in os.walk(self._folders()[0]) for pid in members(Path(found)))
 
     def init(self) -> int | None:
-        """Find process 1 of the guest that runs in this group, by its number out here, if there is one.
+        """Return the pid of the guest's process 1 on this machine, or None if no guest runs.
 
-        For a moment the scope has children of it too, on their way to groups of their own; where numbers have wrapped
-        around, theirs may be lower.
+        For a moment the scope contains children of it too. Their pids may be lower where pids have wrapped around.
         """
         return next(filter(is_first, members(self._folders()[0] / "payload" / "init.scope")), None)
 
     def stop(self, seconds: float = 5) -> None:
-        """Ask the group's processes to end, end those that do not, and remove the group."""
+        """Terminate the group's processes, kill those that stay, and remove the group."""
         signal_all(self.pids(), signal.SIGTERM)
         until(lambda: not self.pids(), seconds)
         self.kill()
 
     def kill(self) -> None:
-        """End every process of the group at once and remove the group."""
+        """Kill all processes of the group, and remove the group."""
         deadline = time.monotonic() + 20
         while pids := self.pids():
             if time.monotonic() > deadline:
@@ -69,7 +68,7 @@ class Group:
             raise LabError(f"The control group {self.name} stays busy although no process is left in it.")
 
     def _remove(self) -> bool:
-        """Remove what can be removed; tell whether nothing is left."""
+        """Remove what can be removed. Return whether nothing is left."""
         for folder in self._folders():
             for found, _, _ in os.walk(folder, topdown=False):
                 with suppress(OSError):
@@ -81,7 +80,7 @@ class Group:
 
 
 def hierarchies() -> list[Path]:
-    """Find where cgroup v2 and systemd's named v1 hierarchy are mounted, v2 first; LabError without v2."""
+    """Return where cgroup v2 and systemd's named v1 hierarchy are mounted, v2 first. LabError without v2."""
     unified, named = [], []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         where, _, kind = line.partition(" - ")
@@ -103,7 +102,7 @@ def members(folder: Path) -> list[int]:
 
 
 def is_first(pid: int) -> bool:
-    """Tell whether a process is process 1 to itself."""
+    """Return whether a process has pid 1 in its own namespace."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the lab's services and their users agree on: ports, and the names in `.env.lab`."""
+"""What the lab's services and their clients share: ports, and the names in `.env.lab`."""
 
 BACKEND_PORTS = {"production": 8000, "staging": 8001}
 REDIS_PORT = 6379

@@ -12,7 +12,7 @@ from .scenarios import BACKEND, SMTP
 
 
 def switch(layout: Layout, network: Network, name: str, environment: str | None = None) -> None:
-    """Let a scenario begin, in one environment or in all that it is about; LabError if there is none such."""
+    """Switch to a scenario, in one or all of its environments. LabError for an unknown name."""
     if name in SMTP:
         services.refuse_mail(layout, refuse=name == "smtp_refusing")
     elif name in BACKEND:

@@ -1,4 +1,4 @@
-"""`.env.lab`: the secrets that the hosts and what they talk to share, made once, and who mails whom."""
+"""`.env.lab`: the secrets that hosts and services share, made once, and the mail addresses."""
 
 import os
 import secrets
@@ -8,7 +8,7 @@ from .contract import MAIL, SECRETS, SMTP_USERNAME
 
 
 def ensure(path: Path) -> dict[str, str]:
-    """Return the lab's settings; those that the file lacks are made and added, the others stay as they are."""
+    """Return the lab's settings. Missing ones are made and added to the file; the others stay as they are."""
     known = read(path)
     made = {name: _make(name) for name in (*SECRETS, *MAIL) if not known.get(name)}
     if made:

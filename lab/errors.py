@@ -1,5 +1,5 @@
-"""What the lab says when it cannot go on."""
+"""The error of the lab."""
 
 
 class LabError(Exception):
-    """One sentence for a person: what is wrong, where, and what to do about it."""
+    """One sentence: what is wrong, where, and what to do."""

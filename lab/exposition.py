@@ -1,36 +1,32 @@
 """The fake backend's metrics under the names, labels and buckets of the real one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from .traffic import ENDPOINTS, MODELS, PROVIDERS, Example, Traffic, failure_share, whole
+from .traffic import APP, ENDPOINTS, MODELS, Example, Traffic, failure_share, whole
 
 COUNTERS = {
     "fastapi_requests_total": ("app_name", "method", "path", "status_code"),
     "fastapi_exceptions_total": ("exception_type",),
-    "http_requests_total": ("endpoint", "method", "status_code"),
     "model_inference_requests_total": ("provider", "model", "status"),
     "tokens_used_total": ("provider", "model", "token_type"),
     "credits_used_total": ("provider", "model"),
-    "database_queries_total": ("operation",),
     "cache_hits_total": (),
     "cache_misses_total": (),
     "rate_limited_requests_total": (),
-    "api_key_usage_total": ("api_key",),
 }
 DEFAULT = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-HTTP = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10)
 PROVIDER = (0.1, 0.5, 1, 2, 5, 10, 30)
 SIZES = (100, 1000, 10_000, 100_000)
 HISTOGRAMS: Mapping[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     "fastapi_requests_duration_seconds": (("app_name", "method", "path"), DEFAULT),
     "fastapi_request_size_bytes": (("app_name", "method", "path"), SIZES),
     "fastapi_response_size_bytes": (("app_name", "method", "path"), SIZES),
-    "http_request_duration_seconds": (("method", "endpoint"), HTTP),
     "model_inference_duration_seconds": (("provider", "model"), DEFAULT),
     "time_to_first_chunk_seconds": (("provider", "model"), DEFAULT),
     "backend_ttfb_seconds": (("provider",), DEFAULT),
@@ -38,17 +34,11 @@ HISTOGRAMS: Mapping[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     "provider_response_time_seconds": (("provider",), PROVIDER),
     "database_query_duration_seconds": (("operation",), DEFAULT),
 }
-GAUGES = {
-    "cache_size_bytes": 48_000_000,
-    "active_api_keys": 5,
-    "active_connections": 12,
-    "subscription_count": 420,
-    "trial_active": 37,
-}
+GAUGES = {"active_api_keys": 5, "active_connections": 12}
 
 
 def process_registry(traffic: Traffic) -> CollectorRegistry:
-    """Make the registry behind `/metrics`, with a Python client's usual process metrics."""
+    """Return the registry of `/metrics`, with a Python client's usual process metrics."""
     registry = CollectorRegistry()
     for usual in (ProcessCollector, PlatformCollector, GCCollector):
         usual(registry=registry)
@@ -57,14 +47,14 @@ def process_registry(traffic: Traffic) -> CollectorRegistry:
 
 
 def data_registry(traffic: Traffic) -> CollectorRegistry:
-    """Make the registry behind `/prometheus/data/metrics`."""
+    """Return the registry of `/prometheus/data/metrics`."""
     registry = CollectorRegistry()
     registry.register(DataMetrics(traffic))
     return registry
 
 
 class ProcessMetrics(Collector):
-    """What the backend counts about its own requests."""
+    """Metrics of the backend's own requests."""
 
     def __init__(self, traffic: Traffic) -> None:
         self.traffic = traffic
@@ -74,7 +64,7 @@ class ProcessMetrics(Collector):
         yield from (self._counter(name, labels) for name, labels in COUNTERS.items())
         yield from (self._histogram(name, *shape) for name, shape in HISTOGRAMS.items())
         yield from (GaugeMetricFamily(name, "A gauge of the fake backend.", value) for name, value in GAUGES.items())
-        yield from (self._in_progress(), self._credit())
+        yield self._in_progress()
 
     def _counter(self, name: str, labels: tuple[str, ...]) -> Metric:
         family = CounterMetricFamily(name, "Counted by the fake backend.", labels=labels)
@@ -92,56 +82,49 @@ class ProcessMetrics(Collector):
         return family
 
     def _in_progress(self) -> Metric:
-        name = "fastapi_requests_in_progress"
-        family = GaugeMetricFamily(name, "Requests being answered.", labels=("app_name", "method", "path"))
         scenario = self.traffic.scenario
-        for endpoint in ENDPOINTS:
-            # Little's law: how many are inside is how many come times how long they stay.
-            inside = endpoint.per_second * endpoint.seconds * scenario.volume * scenario.slowness * self.traffic.scale
-            family.add_metric(("gatewayz-api", endpoint.method, endpoint.path), round(inside))
-        return family
-
-    def _credit(self) -> Metric:
-        family = GaugeMetricFamily("user_credit_balance", "Credit left.", labels=("user_id",))
-        for user in range(1, 11):
-            family.add_metric((str(user),), 10 * user)
-        return family
+        factor = scenario.volume * scenario.slowness * self.traffic.scale
+        # Little's law: the requests inside are the rate at which they come times how long they stay.
+        inside = {(APP, one.method, one.path): round(one.per_second * one.seconds * factor) for one in ENDPOINTS}
+        return gauge("fastapi_requests_in_progress", ("app_name", "method", "path"), inside)
 
 
 class DataMetrics(Collector):
-    """What the backend thinks of its providers."""
+    """Metrics of the backend's providers."""
 
     def __init__(self, traffic: Traffic) -> None:
         self.traffic = traffic
 
     def collect(self) -> Iterator[Metric]:
         failing = {model.provider: failure_share(model, self.traffic.scenario) for model in MODELS}
-        yield self._by_provider("health_score", {name: 100 * (1 - share) for name, share in failing.items()})
-        yield self._by_provider("error_rate", failing)
-        yield self._by_provider("provider_availability", {name: float(share < 1) for name, share in failing.items()})
-        yield self._breakers(failing)
+        figures: Mapping[str, Callable[[float], float]] = {
+            "health_score": lambda share: 100 * (1 - share),
+            "error_rate": lambda share: share,
+            "provider_availability": lambda share: share < 1,
+        }
+        for name, figure in figures.items():
+            yield gauge(name, ("provider",), {(one,): figure(share) for one, share in failing.items()})
+        breakers = {
+            (model.provider, model.model, state): state == ("OPEN" if failing[model.provider] >= 1 else "CLOSED")
+            for model in MODELS
+            for state in ("CLOSED", "OPEN", "HALF_OPEN")
+        }
+        yield gauge("circuit_breaker_state", ("provider", "model", "state"), breakers)
 
-    def _by_provider(self, name: str, values: Mapping[str, float]) -> Metric:
-        family = GaugeMetricFamily(name, "By provider.", labels=("provider",))
-        for provider in PROVIDERS:
-            family.add_metric((provider,), values[provider])
-        return family
 
-    def _breakers(self, failing: Mapping[str, float]) -> Metric:
-        labels = ("provider", "model", "state")
-        family = GaugeMetricFamily("circuit_breaker_state", "1 for the state it is in.", labels=labels)
-        for model in MODELS:
-            now = "OPEN" if failing[model.provider] >= 1 else "CLOSED"
-            for state in ("CLOSED", "OPEN", "HALF_OPEN"):
-                family.add_metric((model.provider, model.model, state), float(state == now))
-        return family
+def gauge(name: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
+    """Return a gauge with a value for each combination of its labels."""
+    family = GaugeMetricFamily(name, "A gauge of the fake backend.", labels=labels)
+    for combination, value in values.items():
+        family.add_metric(combination, float(value))
+    return family
 
 
 Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 
 
 def exemplified(buckets: list[tuple[str, float]], example: Example | None) -> list[Bucket]:
-    """Hang an example on the bucket that counted it first; only the OpenMetrics format shows it."""
+    """Add an example to the first bucket that counted it. Only the OpenMetrics format shows it."""
     found: list[Bucket] = list(buckets)
     if example:
         at = next(n for n, (bound, _) in enumerate(buckets) if example.seconds <= float(bound))

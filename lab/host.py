@@ -35,7 +35,7 @@ journalctl --quiet --boot --output=cat --identifier=sshd --identifier=sshd-sessi
 
 @dataclass(frozen=True)
 class Host:
-    """Host `number` of a lab. It keeps its name, address and keys for ever, its disk until it is reset."""
+    """Host `number` of a lab. It keeps its name, address and keys; a reset deletes its disk."""
 
     number: int
     layout: Layout
@@ -56,14 +56,14 @@ class Host:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the machine is switched on, booted or not."""
+        """Return whether the machine is switched on, booted or not."""
         return bool(self._group.pids())
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether its sshd answers."""
+        """Return whether its sshd answers."""
         pid = self._group.init()
-        # Knocking before sshd is there would only teach this machine that the address is unreachable.
+        # An attempt before sshd is up would make the kernel remember that the address is unreachable.
         if pid is None or not Path(f"/proc/{pid}/root/run/sshd.pid").exists():
             return False
         try:
@@ -73,18 +73,18 @@ class Host:
             return False
 
     def run(self, *command: str, user: str = USER, stdin: str | None = None, check: bool = True) -> str:
-        """Run a command over ssh and return its output; LabError with its complaint if it fails."""
+        """Run a command over ssh and return its output. LabError with standard error if it fails."""
         done = self.ssh(*command, user=user, stdin=stdin)
         if check and done.returncode != 0:
             raise LabError(f"{self.name}: `{shlex.join(command)}` exited {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
     def ssh(self, *command: str, user: str = USER, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command over ssh, every word quoted, and return how it went."""
+        """Run a command over ssh, each word quoted, and return the finished process."""
         return attempt("ssh", *self.ssh_options(user), self.name, shlex.join(command), stdin=stdin)
 
     def ssh_options(self, user: str = USER) -> tuple[str, ...]:
-        """Give ssh's options for reaching this host as a user."""
+        """Return the options with which ssh reaches this host as a user."""
         return ("-F", str(self.layout.ssh_config), "-l", user)
 
     def inside(self, *command: str) -> str:
@@ -100,11 +100,11 @@ class Host:
         return int(self.inside("sh", "-c", COUNT_SESSIONS, "count", kind))
 
     def boot_id(self) -> str:
-        """Give the identity of the current boot."""
+        """Return the id of the current boot."""
         return self.inside("cat", "/proc/sys/kernel/random/boot_id").strip()
 
     def reset(self) -> None:
-        """Give the machine a bare disk and boot it: what was on it is gone within seconds."""
+        """Boot the machine from a bare disk. The old disk is deleted."""
         self.discard()
         self._overlay.mount(self.image)
         trusted = Certificate(self.layout.tls, self.network)
@@ -112,10 +112,10 @@ class Host:
         self.power_on()
 
     def power_on(self) -> None:
-        """Boot the machine from the disk it has; return when its sshd answers.
+        """Boot the machine from its disk. Return once its sshd answers.
 
-        Now and then a boot ends without a machine that answers, for a reason not yet known: it is told, as a
-        warning with the machine's symptoms, and the machine is switched off and on again, once.
+        Sometimes a booted machine does not answer, for a reason not yet known. Then a warning shows the symptoms, and
+        the machine is switched off and on again, once.
         """
         self.start()
         try:
@@ -127,16 +127,16 @@ class Host:
             self.wait_until_ready()
 
     def start(self) -> None:
-        """Begin to boot."""
+        """Start the machine."""
         who = (f"--machine={self._machine}", f"--hostname={self.name}")
         where = (f"--directory={self._overlay.root}", f"--network-bridge={self.network.bridge}")
-        # Nothing of this machine's own: neither its systemd's books nor its journal, resolver or time zone.
+        # Nothing shared with this machine: not systemd's register, journal, resolver or time zone.
         apart = ("--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off")
         command = ("systemd-nspawn", "--quiet", "--boot", *who, *where, *apart)
         self._group.start(*command, log=self._console, env={"PATH": PATH})
 
     def wait_until_ready(self) -> None:
-        """Wait until sshd answers; LabError with the end of the console if the machine dies or dawdles."""
+        """Wait until sshd answers. LabError with the end of the console if the machine stops or takes too long."""
         until(lambda: self.is_ready or not self.is_running, BOOT_SECONDS)
         if not self.is_ready:
             last = " | ".join(self._console.read_text(errors="replace").splitlines()[-3:])
@@ -144,7 +144,7 @@ class Host:
             raise LabError(f"{self.name} {state} while booting; the end of {self._console}: {last}")
 
     def _symptoms(self) -> str:
-        """Say in a line what the machine itself thinks of its boot, and what this one sees of it."""
+        """Return in one line how far the boot got, seen from the machine and from here."""
         try:
             inside = self.inside("sh", "-c", f"({SYMPTOMS}) 2>&1; true")
         except LabError as error:
@@ -153,15 +153,15 @@ class Host:
         return " | ".join(f"process 1: {self._group.init()}\n{inside}{seen}".splitlines())
 
     def power_off(self) -> None:
-        """Shut the machine down in order, its disk kept; by force if it takes longer than 30 seconds."""
+        """Shut the machine down, by force after 30 seconds. The disk is kept."""
         if pid := self._group.init():
             os.kill(pid, POWER_OFF)
             until(lambda: not self.is_running, 30)
         self.power_cut()
 
     def power_cut(self) -> None:
-        """Stop the machine as a power cut would: nothing in it gets to say a last word. Its disk is kept."""
-        # The guest's first process takes the others with it, and nspawn, left alone, tidies up after itself.
+        """Stop the machine as a power cut does: no process can react. The disk is kept."""
+        # The guest's first process takes the others with it, and then nspawn tidies up.
         if pid := self._group.init():
             os.kill(pid, signal.SIGKILL)
             until(lambda: not self.is_running, 5)
@@ -172,7 +172,7 @@ class Host:
             leftover.rmdir()
 
     def reboot(self) -> None:
-        """Reboot in order; return when sshd answers again."""
+        """Reboot. Return once sshd answers again."""
         before = self._group.init()
         self.inside("systemctl", "--no-block", "reboot")
         if not until(lambda: self._group.init() not in (before, None), BOOT_SECONDS):
@@ -180,7 +180,7 @@ class Host:
         self.wait_until_ready()
 
     def discard(self) -> None:
-        """Stop the machine and throw its disk away."""
+        """Stop the machine and delete its disk."""
         self.power_cut()
         self._overlay.discard()
 

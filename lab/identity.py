@@ -1,4 +1,4 @@
-"""Who is who on the lab's network: keys, known_hosts and the ssh configuration that ties them together."""
+"""The identities of the lab's hosts: keys, known_hosts and the ssh configuration."""
 
 import hashlib
 import os
@@ -47,7 +47,7 @@ class Identity:
 
 
 def generate(layout: Layout, identities: list[Identity]) -> None:
-    """Make the keys that are missing, then known_hosts and ssh_config for these hosts."""
+    """Create missing keys, then write known_hosts and ssh_config for these hosts."""
     _key(layout.client_key, "lgtm-lab")
     for identity in identities:
         identity.folder.mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ PACKAGES = (
 
 
 def path(images: Path, suite: str) -> Path:
-    """Tell where the image of a suite is, or will be."""
+    """Return where the image of a suite is, built or not."""
     return images / f"{suite}-{recipe_digest(suite)}"
 
 
@@ -37,7 +37,7 @@ def ensure(images: Path, suite: str) -> Path:
 
 
 def build(image: Path, suite: str) -> None:
-    """Build beside and rename: only a finished image ever bears the name of one."""
+    """Build in another directory and rename it: an unfinished image never has the name of an image."""
     for leftover in image.parent.glob(".building-*"):
         clear(leftover)
     workshop = Path(tempfile.mkdtemp(prefix=".building-", dir=image.parent))

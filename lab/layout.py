@@ -1,79 +1,30 @@
-"""Where the lab keeps its things: everything under `.lab/`, but for `.env.lab` beside it.
+"""Where the lab keeps its files: below `.lab/` in the repository, but for `.env.lab` beside it."""
 
-They lie in the repository; of an installed package, in the directory where it is run.
-"""
-
-from dataclasses import dataclass
 from pathlib import Path
 
-_ABOVE = Path(__file__).resolve().parent.parent
-ROOT = _ABOVE if (_ABOVE / "pyproject.toml").exists() else Path.cwd()
+ROOT = Path(__file__).resolve().parent.parent
 
 
-@dataclass(frozen=True)
 class Layout:
-    """The lab's files below one directory, by default in the repository's root."""
+    """The lab's files below one directory, by default the repository."""
 
-    home: Path = ROOT
-
-    @property
-    def base(self) -> Path:
-        return self.home / ".lab"
-
-    @property
-    def env_file(self) -> Path:
-        """The secrets that the hosts and what they talk to share."""
-        return self.home / ".env.lab"
-
-    @property
-    def images(self) -> Path:
-        return self.base / "image"
-
-    @property
-    def machines(self) -> Path:
-        """One directory per host, thrown away with it: `upper`, `work` and the mount point `root`."""
-        return self.base / "machines"
-
-    @property
-    def identities(self) -> Path:
-        """One directory per host, kept when it is reset: its sshd key and machine id."""
-        return self.base / "identities"
-
-    @property
-    def state(self) -> Path:
-        """What the lab must remember to put the machine back as it was."""
-        return self.base / "state"
-
-    @property
-    def log(self) -> Path:
-        return self.base / "log"
-
-    @property
-    def mail(self) -> Path:
-        return self.base / "mail"
-
-    @property
-    def artifacts(self) -> Path:
-        return self.base / "artifacts"
-
-    @property
-    def tls(self) -> Path:
-        return self.base / "tls"
-
-    @property
-    def client_key(self) -> Path:
-        return self.base / "id_ed25519"
-
-    @property
-    def known_hosts(self) -> Path:
-        return self.base / "known_hosts"
-
-    @property
-    def ssh_config(self) -> Path:
-        return self.base / "ssh_config"
+    def __init__(self, home: Path = ROOT) -> None:
+        self.home, self.base = home, home / ".lab"
+        self.env_file = home / ".env.lab"  # the secrets that hosts and services share
+        self.images = self.base / "image"
+        self.artifacts = self.base / "artifacts"
+        self.machines = self.base / "machines"  # a directory per host, deleted with it: `upper`, `work`, `root`
+        self.identities = self.base / "identities"  # a directory per host, kept by a reset: its sshd key
+        self.state = self.base / "state"  # what the lab needs to put this machine back as it was
+        self.log = self.base / "log"
+        self.mail = self.base / "mail"
+        self.tls = self.base / "tls"
+        self.client_key = self.base / "id_ed25519"
+        self.known_hosts = self.base / "known_hosts"
+        self.ssh_config = self.base / "ssh_config"
 
     def prepare(self) -> None:
-        """Create the directories, private: keys and mail lie in them."""
+        """Create the directories, private: keys and mail are in them."""
         self.base.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.images, self.machines, self.identities, self.state, self.log, self.mail):
             folder.mkdir(exist_ok=True)

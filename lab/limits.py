@@ -1,4 +1,4 @@
-"""The one kernel setting that the lab changes, and puts back."""
+"""The one kernel setting that the lab changes and restores."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ ENOUGH = 8192
 
 
 def raise_inotify(state: Path) -> bool:
-    """Raise the limit if it is too low, after noting what it was; tell whether it was."""
+    """Raise the limit if it is too low, after noting its value. Return whether it was."""
     now = int(SETTING.read_text())
     if now >= ENOUGH:
         return False
@@ -21,7 +21,7 @@ def raise_inotify(state: Path) -> bool:
 
 
 def restore_inotify(state: Path) -> None:
-    """Put the limit back to what it was, if the lab changed it and nobody has since."""
+    """Restore the limit if the lab changed it and nobody else has since."""
     note = _note(state)
     if not note.exists():
         return

@@ -20,7 +20,7 @@ __all__ = ["Host", "Lab"]
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab: by default the repository's one. Tests have their own, elsewhere and on another bridge."""
+    """A lab, by default that of the repository. Tests have their own in another directory, on another bridge."""
 
     layout: Layout = field(default_factory=Layout)
     network: Network = field(default_factory=Network)
@@ -33,13 +33,13 @@ class Lab:
         return [self.host(number) for number in sorted(numbers)]
 
     def host(self, number: int) -> Host:
-        """Give host `number`, whether it exists or not."""
+        """Return host `number`, whether it exists or not."""
         return Host(number, self.layout, self.network, image.path(self.layout.images, self._suite))
 
     def up(self, count: int = 1) -> None:
-        """Have at least so many hosts running, and what they talk to; hosts that run are left alone.
+        """Start at least this many hosts, and the services they talk to. Running hosts stay as they are.
 
-        A host that does not run, for whatever reason, comes up bare.
+        A host that does not run is reset first.
         """
         prerequisites.ensure()
         with self._alone():
@@ -56,7 +56,7 @@ class Lab:
             in_parallel(Host.reset, stopped)
 
     def reset(self, numbers: Sequence[int] = ()) -> None:
-        """Return hosts to bare ones, by default all; same names, addresses and keys."""
+        """Reset hosts, by default all: bare disks, same names, addresses and keys."""
         with self._alone():
             self._refuse_if_taken()
             known = {host.number: host for host in self.hosts}
@@ -67,7 +67,7 @@ class Lab:
             in_parallel(Host.reset, [known[number] for number in numbers or known])
 
     def down(self) -> None:
-        """Leave no process, mount, interface or changed setting behind, even of a lab that crashed."""
+        """Remove every process, mount, interface and changed setting of the lab, even after a crash."""
         with self._alone():
             if self.taken_by() is None:
                 in_parallel(Host.power_cut, self.hosts)
@@ -77,11 +77,11 @@ class Lab:
             limits.restore_inotify(self.layout.state)
 
     def scenario(self, name: str, environment: str | None = None) -> None:
-        """Put the backend, in one environment or in all it is about, or the SMTP sink into a situation."""
+        """Switch the backend, in one or all of the scenario's environments, or the SMTP sink to a scenario."""
         control.switch(self.layout, self.network, name, environment)
 
     def prepare(self) -> None:
-        """Make what takes long and is kept, where it is missing: the hosts' image, and what they install."""
+        """Build what takes long and is kept, if it is missing: the image of the hosts, and the artifacts."""
         prerequisites.ensure()
         with self._alone():
             image.ensure(self.layout.images, self._suite)
@@ -89,7 +89,7 @@ class Lab:
             credentials.ensure(self.layout.env_file)
 
     def taken_by(self) -> Path | None:
-        """Name the other checkout whose running lab has this bridge, if any."""
+        """Return the other checkout whose running lab owns this bridge, if any."""
         owner = self.network.owner()
         ours = owner is None or owner == self.layout.base or not owner.is_dir()
         return None if ours or not self._group.pids() else owner
@@ -115,7 +115,7 @@ class Lab:
             )
 
     def _connect(self) -> None:
-        """Have the bridge, ours and empty of strangers' remains."""
+        """Create the bridge if it is not ours yet, after removing what a dead lab left on it."""
         if self.network.owner() != self.layout.base:
             self._group.kill()
             self.network.remove()
@@ -124,7 +124,7 @@ class Lab:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let one command at a time change this lab."""
+        """Hold the lock of this lab, so that one command at a time changes it."""
         self.layout.prepare()
         with (self.layout.base / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -132,7 +132,7 @@ class Lab:
 
 
 def in_parallel(action: Callable[[Host], None], hosts: Sequence[Host]) -> None:
-    """Do something with every host at once; raise the first failure after all have finished."""
+    """Run an action on all hosts in parallel. Raise the first failure after all have finished."""
     with ThreadPoolExecutor(max_workers=max(1, len(hosts))) as pool:
         for result in [pool.submit(action, host) for host in hosts]:
             result.result()

@@ -1,7 +1,7 @@
 """The bridge that the hosts hang on, and nothing beyond it.
 
-198.18.0.0/24 is part of the range set aside for benchmarks (RFC 2544): it belongs to nobody and collides with
-nobody. There is no router on it; a host has a route to the bridge's own network and to nothing else.
+198.18.0.0/24 is part of the range set aside for benchmarks (RFC 2544): no real host has one of its
+addresses. There is no router on it; a host has a route to the bridge's own network and to nothing else.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Network:
         return self.interface.network.num_addresses - 2 - NUMBERING_STARTS_AFTER
 
     def address(self, number: int) -> IPv4Interface:
-        """Give the address of host `number`, with the network's prefix."""
+        """Return the address of host `number`, with the network's prefix."""
         if not 1 <= number <= self.most_hosts:
             raise LabError(
                 f"{self.interface.network} has room for hosts 1 to {self.most_hosts}, not for host {number}."
@@ -42,11 +42,11 @@ class Network:
         return IPv4Interface((address, self.interface.network.prefixlen))
 
     def port(self, machine: str) -> str:
-        """Name this machine's end of a host's cable, as systemd-nspawn does (15 characters at most)."""
+        """Return this machine's end of a host's cable, as systemd-nspawn names it (15 characters at most)."""
         return f"vb-{machine}"[:15]
 
     def owner(self) -> Path | None:
-        """Tell which lab directory made the bridge; None where there is no bridge, or nobody's."""
+        """Return the lab directory that made the bridge; None if there is none, or no lab made it."""
         try:
             written = (self._device / "ifalias").read_text().strip()
         except OSError:
@@ -54,7 +54,7 @@ class Network:
         return Path(written) if written else None
 
     def create(self, owner: Path) -> None:
-        """Create the bridge, with the lab it belongs to written on it; LabError if the name is taken."""
+        """Create the bridge, with its owner as alias. LabError if the name is taken."""
         if self._device.exists():
             raise LabError(f"No lab made the interface {self.bridge}; `ip link delete {self.bridge}` removes it.")
         # Not in one command: `ip link add` takes an alias and forgets it.
@@ -69,7 +69,7 @@ class Network:
         Path(f"/proc/sys/net/ipv4/neigh/{self.bridge}/retrans_time_ms").write_text("50")
 
     def remove(self) -> None:
-        """Remove the bridge, if a lab made it, and cables that a killed host left on it."""
+        """Remove the bridge if a lab made it, and the cables that killed hosts left on it."""
         if self.owner() is None:
             return
         # A cable goes with its host's network namespace, a moment after the host's last process.

@@ -1,4 +1,4 @@
-"""A host's disk: what it has changed, laid over the image that all hosts share."""
+"""A host's disk: its changes, in an overlay over the image that all hosts share."""
 
 import os
 import re
@@ -21,7 +21,7 @@ class Overlay:
         return self.folder / "root"
 
     def mount(self, image: Path) -> None:
-        """Mount a fresh overlay over an image; LabError where the lab's file system cannot carry one."""
+        """Mount a fresh overlay over an image. LabError if the lab's file system does not support one."""
         for part in ("upper", "work", "root"):
             (self.folder / part).mkdir(parents=True)
         # The host's root directory has the mode of `upper`, and this machine's umask may be strict.
@@ -36,12 +36,12 @@ class Overlay:
             )
 
     def discard(self) -> None:
-        """Unmount and delete, whatever of it is there."""
+        """Unmount and delete the disk."""
         clear(self.folder)
 
 
 def clear(folder: Path) -> None:
-    """Delete a folder after unmounting everything in it, so that nothing is deleted through a mount."""
+    """Unmount everything in a folder, then delete it."""
     for point in mount_points(folder):
         # Lazily: a shell that stands in there must not keep the lab from going down.
         run("umount", "--lazy", point)

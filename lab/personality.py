@@ -1,4 +1,4 @@
-"""What makes one host different from the others, written onto its disk before it boots."""
+"""The files in which hosts differ, written to the disk before the host boots."""
 
 import shutil
 from pathlib import Path
@@ -25,7 +25,7 @@ HOSTS = """\
 
 
 def personalise(root: Path, identity: Identity, client_key: Path, trusted: Certificate) -> None:
-    """Give a bare disk its host's name, address, machine id and keys, and trust in the lab's certificate."""
+    """Write the host's name, address, machine id and keys to a bare disk, and the lab's certificate."""
     files = {
         "hostname": f"{identity.name}\n",
         "hosts": HOSTS.format(address=identity.interface.ip, name=identity.name),

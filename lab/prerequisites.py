@@ -1,4 +1,4 @@
-"""What the lab needs from the machine it runs on, installed from Debian where it is missing."""
+"""The tools that the lab needs on this machine. Missing ones are installed from Debian."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ PACKAGES = {
     "gpgv": "gpgv",
     "openssl": "openssl",
 }
-FOR_TESTS = {"chromium": "chromium", "chromedriver": "chromium-driver"}  # what the tests want beside: a browser
+FOR_TESTS = {"chromium": "chromium", "chromedriver": "chromium-driver"}  # a browser
 # RUNLEVEL=1 makes invoke-rc.d refuse to start what a package brings (Redis), with or without systemd here.
 QUIETLY = ("env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive")
 
@@ -42,7 +42,7 @@ def ensure(tests: bool = False) -> None:
 
 
 def missing(tests: bool = False) -> dict[str, str]:
-    """Name the tools that are not on PATH, with the Debian package of each."""
+    """Return the tools that are not on PATH, each with its Debian package."""
     wanted = PACKAGES | FOR_TESTS if tests else PACKAGES
     return {tool: package for tool, package in wanted.items() if shutil.which(tool, path=PATH) is None}
 

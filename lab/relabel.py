@@ -1,4 +1,4 @@
-"""A program's next version, for what upgrades: the same bytes, but for the version that it says of itself."""
+"""A program's next version, for tests of upgrades: the same bytes with another version in them."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from .errors import LabError
 
 
 def next_version(program: Path, folder: Path) -> str:
-    """Write the program into a folder as the version after its own, of as many characters, and return that one."""
+    """Write the program to a folder as the version after its own. Return that version; it has as many characters."""
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     said = re.search(r"version (\d+\.\d+\.\d+)", done.stdout + done.stderr)
     if not said:

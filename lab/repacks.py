@@ -32,7 +32,6 @@ class Repack:
     files: Mapping[str, str]  # path in the archive: path in the packages
     version_prefix: str = ""
 
-    stand_in = False
     source = f"Debian {SUITE}"
 
     @property
@@ -40,16 +39,16 @@ class Repack:
         return {SUITE: self.debian}
 
     def digest(self) -> str:
-        """Digest this entry and this module."""
+        """Return a digest of this entry and this module."""
         return hashlib.sha256(repr(self).encode() + Path(__file__).read_bytes()).hexdigest()[:12]
 
     def version(self, debs: Mapping[str, Path]) -> str:
-        """Take the upstream part of the package's version: 3.5.3 of 3.5.3+ds1-6."""
+        """Return the upstream part of the package's version: 3.5.3 of 3.5.3+ds1-6."""
         packaged = apt.field(debs[self.debian[0]], "Version")
         return re.sub(r"^\d+:|[+~-].*$", "", packaged)
 
     def top(self, version: str, arch: str) -> str:
-        """Name the directory as upstream does; redis_exporter has a `v` in it."""
+        """Return the name of the archive's directory as upstream has it; redis_exporter's has a `v`."""
         return f"{self.name}-{self.version_prefix}{version}.linux-{arch}"
 
     def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:
@@ -64,7 +63,7 @@ class AlertmanagerRepack(Repack):
     """Alertmanager, whose Debian build wants files under /usr/share that a bare host does not have."""
 
     def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:
-        """Ship those files beside the binary, and have it look there."""
+        """Pack those files with the binary, and patch the path in it."""
         super().assemble(debs, scratch, top)
         wanted = f"/{SHARE}".encode()
         beside = b"/proc/self/fd/9".ljust(len(wanted), b"/")
@@ -76,38 +75,23 @@ class AlertmanagerRepack(Repack):
         (top / "alertmanager").chmod(0o755)
 
 
+def exporter(name: str, version_prefix: str = "") -> Repack:
+    """Return the recipe of an exporter, whose package holds one binary of the package's name."""
+    package = f"prometheus-{name.replace('_', '-')}"
+    return Repack(name, (package,), {name: f"usr/bin/{package}"}, version_prefix)
+
+
+PROGRAMS = ("prometheus", "promtool")
+PAGES = ("default.tmpl", "email.tmpl", "no-ui/index.html", "no-ui/favicon.ico")
 RECIPES = (
-    Repack(
-        "prometheus",
-        ("prometheus", "promtool"),
-        {"prometheus": "usr/bin/prometheus", "promtool": "usr/bin/promtool"},
-    ),
+    Repack("prometheus", PROGRAMS, {name: f"usr/bin/{name}" for name in PROGRAMS}),
     AlertmanagerRepack(
         "alertmanager",
         ("prometheus-alertmanager",),
-        {
-            "alertmanager.debian": "usr/bin/prometheus-alertmanager",
-            "amtool": "usr/bin/amtool",
-            "default.tmpl": f"{SHARE}/default.tmpl",
-            "email.tmpl": f"{SHARE}/email.tmpl",
-            "no-ui/index.html": f"{SHARE}/no-ui/index.html",
-            "no-ui/favicon.ico": f"{SHARE}/no-ui/favicon.ico",
-        },
+        {"alertmanager.debian": "usr/bin/prometheus-alertmanager", "amtool": "usr/bin/amtool"}
+        | {name: f"{SHARE}/{name}" for name in PAGES},
     ),
-    Repack(
-        "node_exporter",
-        ("prometheus-node-exporter",),
-        {"node_exporter": "usr/bin/prometheus-node-exporter"},
-    ),
-    Repack(
-        "redis_exporter",
-        ("prometheus-redis-exporter",),
-        {"redis_exporter": "usr/bin/prometheus-redis-exporter"},
-        version_prefix="v",
-    ),
-    Repack(
-        "blackbox_exporter",
-        ("prometheus-blackbox-exporter",),
-        {"blackbox_exporter": "usr/bin/prometheus-blackbox-exporter"},
-    ),
+    exporter("node_exporter"),
+    exporter("redis_exporter", version_prefix="v"),
+    exporter("blackbox_exporter"),
 )

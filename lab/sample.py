@@ -1,4 +1,4 @@
-"""A sample of the fake backend's requests, a few a second, to be told one by one: its traffic itself only counts."""
+"""A sample of the fake backend's requests, a few a second: its traffic itself only counts."""
 
 import hashlib
 import time
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Inference:
-    """What a request asks a model."""
+    """The call of a model that a request causes."""
 
     model: Model
     seconds: float
@@ -42,11 +42,11 @@ class Request:
         return "warning" if self.status >= 400 else "info"
 
     def span_id(self, kind: str) -> str:
-        """Give the id of one of its spans."""
+        """Return the id of one of its spans."""
         return digest(self.trace + kind, 8)
 
     def observations(self) -> Iterator[tuple[Series, float]]:
-        """Give the histograms it is an example for, with what they observe of it."""
+        """Return the histograms that count it, each with the value observed."""
         yield ("fastapi_requests_duration_seconds", (APP, self.endpoint.method, self.endpoint.path)), self.seconds
         if self.inference:
             asked = self.inference.model
@@ -63,14 +63,14 @@ class Sampler:
         self.environment, self.per_second = environment, PER_SECOND * scale
         self.seed = f"{environment} {time.time_ns()}"
         self.number = 0
-        self.owed = 0.0
+        self.due = 0.0
 
     def happen(self, scenario: Scenario, seconds: float, now: float) -> Iterator[Request]:
-        """Make the requests of so many seconds; a dead process has none."""
+        """Make the requests of this many seconds. A dead process has none."""
         if scenario.answers is not Answers.NOT_AT_ALL:
-            self.owed += self.per_second * scenario.volume * seconds
-        while self.owed >= 1:
-            self.owed -= 1
+            self.due += self.per_second * scenario.volume * seconds
+        while self.due >= 1:
+            self.due -= 1
             self.number += 1
             yield self.request(scenario, now)
 
@@ -86,7 +86,7 @@ class Sampler:
         return Request(self.environment, self.number, trace, now, endpoint, status, seconds, inference)
 
     def inference(self, scenario: Scenario, factor: float) -> Inference:
-        """Make the question that a request asks a model."""
+        """Make the call of a model that a request causes."""
         asked = [one for one in MODELS if one.provider != scenario.silent_provider]
         model = self.turn(asked, [one.per_second for one in asked], 0.316625)
         failing = failure_share(model, scenario)
@@ -104,5 +104,5 @@ class Sampler:
 
 
 def digest(text: str, size: int) -> str:
-    """Make an id of so many bytes."""
+    """Make an id of this many bytes."""
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()

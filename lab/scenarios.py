@@ -1,4 +1,4 @@
-"""The situations that the lab can put its services into, by name."""
+"""The scenarios of the lab's services, by name."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -7,7 +7,7 @@ from .contract import BACKEND_PORTS
 
 
 class Answers(Enum):
-    """What the backend does with a request for its metrics."""
+    """How the backend answers a request for its metrics."""
 
     NORMALLY = "normally"
     NOT_AT_ALL = "closes the connection, as a dead process would"
@@ -16,15 +16,15 @@ class Answers(Enum):
 
 @dataclass(frozen=True)
 class Scenario:
-    """What becomes of the backend's normal traffic; the defaults are the normal traffic itself."""
+    """A change of the backend's normal traffic; the defaults are the normal traffic."""
 
     means: str
     volume: float = 1.0  # share of the normal number of requests
     slowness: float = 1.0  # factor on every duration
     failing: float = 0.0  # share of what would have succeeded that fails instead
     failing_provider: str = ""  # every inference at this provider fails
-    silent_provider: str = ""  # nobody asks this provider any more
-    restarts: bool = False  # the process starts anew: its counters begin at nothing
+    silent_provider: str = ""  # no requests to this provider any more
+    restarts: bool = False  # the process restarts: its counters begin at zero
     answers: Answers = Answers.NORMALLY
     environments: tuple[str, ...] = tuple(BACKEND_PORTS)
 
@@ -54,6 +54,6 @@ SMTP = {
 
 
 def describe() -> str:
-    """List every scenario with its meaning, one a line."""
+    """Return all scenarios with their meaning, one a line."""
     meanings = {name: scenario.means for name, scenario in BACKEND.items()} | SMTP
     return "\n".join(f"  {name:<25} {means}" for name, means in meanings.items())

@@ -1,4 +1,4 @@
-"""What the hosts talk to, started with the lab on the bridge's own address: backend, Redis, SMTP sink."""
+"""The services that the hosts talk to, on the bridge's address: backend, Redis, SMTP sink."""
 
 import hashlib
 import socket
@@ -21,14 +21,12 @@ from .contract import (
     STAGING_TOKEN,
 )
 from .errors import LabError
-from .layout import Layout
+from .layout import ROOT, Layout
 from .network import Network
 from .shell import PATH
 from .waiting import until
 
 NAMES = ("backend", "redis", "smtp")
-PACKAGE = __package__ or ""  # `lab`, or `lgtm.lab` in a wheel
-IMPORTABLE = Path(__file__).resolve().parents[PACKAGE.count(".") + 1]
 
 REDIS_CONFIG = """\
 bind {address}
@@ -42,14 +40,14 @@ appendonly no
 
 @dataclass(frozen=True)
 class Service:
-    """A background process of the lab; secrets travel by environment or private file, never as arguments."""
+    """A background process of the lab. Secrets are passed by environment or private file, never as arguments."""
 
     name: str
     command: tuple[str, ...]
     ports: tuple[int, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[Path, str] = field(default_factory=dict)
-    imports: str = ""  # the Python package it cannot do without
+    imports: str = ""  # the Python package that it needs
 
     def fingerprint(self) -> str:
         """Digest what the service is started from, secrets included."""
@@ -57,7 +55,7 @@ class Service:
 
 
 def ensure(layout: Layout, network: Network) -> None:
-    """Have all services running with the secrets of `.env.lab`, and return when they answer."""
+    """Start all services with the secrets of `.env.lab`, and return once they answer."""
     secret = credentials.ensure(layout.env_file)
     wanted = (backend(network, secret), redis(layout, network, secret), smtp(layout, network, secret))
     changed = [service for service in wanted if not _is_current(service, layout, network)]
@@ -68,7 +66,7 @@ def ensure(layout: Layout, network: Network) -> None:
 
 
 def running(network: Network) -> dict[str, bool]:
-    """Tell of each service whether it runs."""
+    """Return for each service whether it runs."""
     return {name: bool(_group(network, name).pids()) for name in NAMES}
 
 
@@ -83,7 +81,7 @@ def refuse_mail(layout: Layout, refuse: bool) -> None:
 def backend(network: Network, secret: Mapping[str, str]) -> Service:
     """Describe the fake GatewayZ backend, both environments in one process; its logs and traces go to host 1."""
     stores = str(network.address(1).ip)
-    command = (sys.executable, "-m", f"{PACKAGE}.backend", "--address", network.gateway, "--telemetry", stores)
+    command = (sys.executable, "-m", "lab.backend", "--address", network.gateway, "--telemetry", stores)
     token = {STAGING_TOKEN: secret[STAGING_TOKEN]}
     return Service("backend", command, tuple(BACKEND_PORTS.values()), token, imports="prometheus_client")
 
@@ -104,7 +102,7 @@ def smtp(layout: Layout, network: Network, secret: Mapping[str, str]) -> Service
     """Describe the SMTP sink."""
     pair = Certificate(layout.tls, network)
     command = (
-        *(sys.executable, "-m", f"{PACKAGE}.smtp", "--address", network.gateway),
+        *(sys.executable, "-m", "lab.smtp", "--address", network.gateway),
         *("--mail", str(layout.mail), "--refusing", str(_refusing(layout))),
         *("--certificate", str(pair.public), "--key", str(pair.key)),
     )
@@ -125,7 +123,7 @@ def _start(service: Service, layout: Layout, network: Network) -> None:
         credentials.write(path, text)
     group = _group(network, service.name)
     group.stop()
-    environment = {"PATH": PATH, "PYTHONPATH": str(IMPORTABLE), **service.environment}
+    environment = {"PATH": PATH, "PYTHONPATH": str(ROOT), **service.environment}
     group.start(*service.command, log=_log(service, layout), env=environment)
     _fingerprint_file(service, layout).write_text(service.fingerprint())
 

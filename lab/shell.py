@@ -1,4 +1,4 @@
-"""Runs other programs and turns their failures into sentences."""
+"""Runs other programs, and reports failures in one sentence."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 def run(*command: str | Path, stdin: str | None = None, cwd: Path | None = None) -> str:
-    """Run a command and return its standard output; LabError with what it said if it fails."""
+    """Run a command and return its standard output. LabError with its message if it fails."""
     done = attempt(*command, stdin=stdin, cwd=cwd)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
@@ -23,7 +23,7 @@ def run(*command: str | Path, stdin: str | None = None, cwd: Path | None = None)
 def attempt(
     *command: str | Path, stdin: str | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command whose failure the caller judges."""
+    """Run a command and return the finished process, failed or not."""
     return subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
@@ -36,5 +36,5 @@ def attempt(
 
 
 def words(command: Sequence[str | Path], most: int = 8) -> str:
-    """Give the beginning of a command, enough to recognise it."""
+    """Return the beginning of a command."""
     return " ".join(str(word) for word in command[:most]) + (" …" if len(command) > most else "")

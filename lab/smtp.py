@@ -1,7 +1,7 @@
-"""An SMTP sink: takes mail from whoever has the credentials, and keeps each message as a file.
+"""An SMTP sink: it takes mail from clients with the credentials, and keeps each message as a file.
 
 AUTH PLAIN only: Alertmanager and aiosmtpd do not agree about LOGIN. And with STARTTLS: a Go program sends a
-password in the clear to nobody but localhost. Whoever does not care may log in without.
+password in the clear to nobody but localhost. Other clients may log in without.
 """
 
 import argparse
@@ -39,14 +39,14 @@ class Sink:
 
 
 class Doorkeeper:
-    """Lets in who has the credentials, unless a file says that nobody gets in."""
+    """Accepts a login with the right credentials, unless a file says that none is accepted."""
 
     def __init__(self, username: str, password: str, refusing: Path) -> None:
         self.expected = (username.encode(), password.encode())
         self.refusing = refusing
 
     def __call__(self, _: SMTP, __: Session, ___: Envelope, ____: str, credentials: object) -> AuthResult:
-        """Judge a login."""
+        """Check a login."""
         if not isinstance(credentials, LoginPassword) or self.refusing.exists():
             return AuthResult(success=False, handled=False)
         return AuthResult(success=(credentials.login, credentials.password) == self.expected, handled=False)

@@ -1,4 +1,4 @@
-"""Archives whose bytes depend on nothing but what is in them."""
+"""Reproducible archives: their bytes depend on the content alone."""
 
 import gzip
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def pack(folder: Path, target: Path) -> None:
-    """Pack a folder, under its own name, as a .tar.gz that is only there once it is whole."""
+    """Pack a folder, under its own name, as a .tar.gz. The file appears once it is complete."""
     unfinished = target.with_name(f".{target.name}.unfinished")
     with (
         unfinished.open("wb") as file,
@@ -21,13 +21,13 @@ def pack(folder: Path, target: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Digest a file."""
+    """Return the digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Forget when, by whom and with what umask the file was made."""
+    """Drop the time, owner and umask of a file."""
     member.mtime = member.uid = member.gid = 0
     member.uname = member.gname = "root"
     executable = member.isdir() or member.mode & 0o100

@@ -1,11 +1,10 @@
-"""The fake backend's logs and traces: the requests of its sample, told to Loki and to Tempo."""
+"""The fake backend's logs and traces: the requests of its sample, sent to Loki and to Tempo."""
 
 import json
 import urllib.error
 import urllib.request
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any
@@ -15,47 +14,33 @@ from .scenarios import Scenario
 from .traffic import APP
 
 LOKI_PORT, OTLP_PORT = 3100, 4318
-KEPT = 600  # requests at most that wait for a store which does not answer
 SERVER, CLIENT, FAILED = 2, 3, 2  # kinds of a span, and a status, as OTLP counts them
 TOKENS_PROMPT, TOKENS_COMPLETION, COST_USD = 300, 150, 0.002
 Attributes = dict[str, str | int]
 
 
-@dataclass
-class Outbox:
-    """What waits for a store: sent again until it is taken, refused for good, or pushed out by newer."""
-
-    url: str
-    encode: Callable[[Sequence[Request]], Any]
-    waiting: deque[Request] = field(default_factory=lambda: deque(maxlen=KEPT))
-
-    def send(self, requests: Sequence[Request]) -> list[Request]:
-        """Send these and what waits; give those that were taken."""
-        self.waiting.extend(requests)
-        batch = list(self.waiting)
-        status = post(self.url, self.encode(batch)) if batch else 0
-        if status // 100 in (2, 4) and status != 429:
-            self.waiting.clear()
-        return batch if status // 100 == 2 else []
-
-
+@dataclass(frozen=True)
 class Telemetry:
-    """One environment's logs and traces, sent to the addresses of a Loki and of a Tempo."""
+    """One environment's logs and traces, and the addresses of a Loki and of a Tempo.
 
-    def __init__(self, sampler: Sampler, loki: str, tempo: str) -> None:
-        self.sampler = sampler
-        self.logs = Outbox(f"{loki}/loki/api/v1/push", streams)
-        self.traces = Outbox(f"{tempo}/v1/traces", spans)
+    What a store does not take is lost.
+    """
 
-    def tell(self, scenario: Scenario, seconds: float, now: float) -> list[Request]:
-        """Tell what has happened in the last seconds; give the requests whose traces Tempo has by now."""
+    sampler: Sampler
+    loki: str
+    tempo: str
+
+    def send(self, scenario: Scenario, seconds: float, now: float) -> list[Request]:
+        """Send the requests of the last seconds. Return them if Tempo has their traces."""
         requests = list(self.sampler.happen(scenario, seconds, now))
-        self.logs.send(requests)
-        return self.traces.send(requests)
+        if not requests:
+            return []
+        post(f"{self.loki}/loki/api/v1/push", streams(requests))
+        return requests if post(f"{self.tempo}/v1/traces", spans(requests)) // 100 == 2 else []
 
 
 def at(address: str, sampler: Sampler) -> Telemetry:
-    """Make the telemetry for a host that carries both, on their usual ports."""
+    """Return the telemetry for a host that carries both, on their usual ports."""
     return Telemetry(sampler, f"http://{address}:{LOKI_PORT}", f"http://{address}:{OTLP_PORT}")
 
 
@@ -71,7 +56,7 @@ def streams(requests: Sequence[Request]) -> dict[str, Any]:
 def line(request: Request) -> dict[str, Any]:
     """Write a request as one line of the log."""
     method, path = request.endpoint.method, request.endpoint.path
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "timestamp": datetime.fromtimestamp(request.end, UTC).isoformat(timespec="milliseconds"),
         "level": request.level,
         "service": APP,
@@ -85,18 +70,18 @@ def line(request: Request) -> dict[str, Any]:
         "duration_ms": round(request.seconds * 1000, 3),
     }
     if asked := request.inference:
-        told |= {"provider": asked.model.provider, "model": asked.model.model}
+        fields |= {"provider": asked.model.provider, "model": asked.model.model}
         if asked.failed:
-            return told | {"message": f"{told['message']}: {asked.model.provider} did not answer"}
-        told |= {"tokens_prompt": TOKENS_PROMPT, "tokens_completion": TOKENS_COMPLETION, "cost_usd": COST_USD}
-    return told
+            return fields | {"message": f"{fields['message']}: {asked.model.provider} did not answer"}
+        fields |= {"tokens_prompt": TOKENS_PROMPT, "tokens_completion": TOKENS_COMPLETION, "cost_usd": COST_USD}
+    return fields
 
 
 def spans(requests: Sequence[Request]) -> dict[str, Any]:
     """Write requests of one environment as OTLP takes traces."""
     resource: Attributes = {"service.name": APP, "deployment.environment": requests[0].environment}
-    told = [span for request in requests for span in (_server(request), *_client(request))]
-    scopes = [{"scope": {"name": "lab.telemetry"}, "spans": told}]
+    fields = [span for request in requests for span in (_server(request), *_client(request))]
+    scopes = [{"scope": {"name": "lab.telemetry"}, "spans": fields}]
     return {"resourceSpans": [{"resource": {"attributes": _attributes(resource)}, "scopeSpans": scopes}]}
 
 
@@ -116,7 +101,7 @@ def _client(request: Request) -> Iterator[dict[str, Any]]:
     if asked is None:
         return
     prompt, completion = (0, 0) if asked.failed else (TOKENS_PROMPT, TOKENS_COMPLETION)
-    told: Attributes = {
+    fields: Attributes = {
         "gen_ai.system": asked.model.provider,
         "gen_ai.request.model": asked.model.model,
         "gen_ai.usage.prompt_tokens": prompt,
@@ -127,13 +112,13 @@ def _client(request: Request) -> Iterator[dict[str, Any]]:
         "customer.id": f"customer-{request.number % 10}",
     }
     if asked.failed:
-        told["error.type"] = "provider_error"
+        fields["error.type"] = "provider_error"
     yield {
         "spanId": request.span_id("client"),
         "parentSpanId": request.span_id("server"),
         "name": "llm_inference",
         "kind": CLIENT,
-        **_common(request, asked.seconds, told, asked.failed),
+        **_common(request, asked.seconds, fields, asked.failed),
     }
 
 
@@ -160,7 +145,7 @@ def _nanoseconds(seconds: float) -> str:
 
 
 def post(url: str, body: Any) -> int:
-    """Send JSON, and give the HTTP status; 0 when nobody answers."""
+    """Send JSON. Return the HTTP status, or 0 if nobody answers."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=2) as response:

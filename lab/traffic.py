@@ -1,7 +1,6 @@
 """The fake GatewayZ backend's traffic: deterministic rates, counted as time goes by.
 
-Nothing is random, so a test can say what a rate must be; and what has been counted stays counted when the
-scenario changes, so that counters move as a real process's do.
+Nothing is random, so that a test knows the rates. A change of scenario keeps the counts, as in a real process.
 """
 
 import math
@@ -15,7 +14,7 @@ from .scenarios import HEALTHY, Scenario
 
 APP = "gatewayz-api"
 CLIENT_ERRORS, SERVER_ERRORS = 0.010, 0.002  # shares of healthy traffic
-# Share of the requests that take so many times the typical duration.
+# (factor, share): this share of the requests takes this many times the typical duration.
 SPREAD = ((0.5, 0.3), (1.0, 0.4), (1.5, 0.2), (2.5, 0.1))
 HISTORY_SECONDS = 3600  # how long the process seems to have run when it starts
 
@@ -56,7 +55,7 @@ PROVIDERS = tuple(dict.fromkeys(model.provider for model in MODELS))
 
 
 class Event(NamedTuple):
-    """Something that happens so often: it counts in one series, and may take time."""
+    """An event with its rate: it counts in one series, and may take time."""
 
     metric: str
     labels: tuple[str, ...]
@@ -91,7 +90,7 @@ class Traffic:
         self.advance()
 
     def advance(self) -> None:
-        """Count everything that has happened since the last time."""
+        """Count all events since the last call."""
         now = self.clock()
         elapsed, self._counted_until = now - self._counted_until, now
         for event in events(self.scenario):
@@ -101,7 +100,7 @@ class Traffic:
                 self._count(event, amount)
 
     def switch(self, scenario: Scenario) -> None:
-        """Let another scenario begin now."""
+        """Switch to another scenario now."""
         self.advance()
         self.scenario = scenario
         if scenario.restarts:
@@ -120,7 +119,7 @@ class Traffic:
 
 
 def events(scenario: Scenario) -> Iterator[Event]:
-    """Give everything that keeps happening in a scenario, with its rate."""
+    """Return all events of a scenario, with their rates."""
     for endpoint in ENDPOINTS:
         yield from _request(endpoint, scenario)
     for model in MODELS:
@@ -129,14 +128,14 @@ def events(scenario: Scenario) -> Iterator[Event]:
 
 
 def status_shares(scenario: Scenario) -> dict[str, float]:
-    """Give the shares of the requests that end with each status code."""
+    """Return the share of requests for each status code."""
     succeeding = (1 - CLIENT_ERRORS - SERVER_ERRORS) * (1 - scenario.failing)
     client_errors = CLIENT_ERRORS * (1 - scenario.failing)
     return {"200": succeeding, "404": client_errors, "500": 1 - succeeding - client_errors}
 
 
 def failure_share(model: Model, scenario: Scenario) -> float:
-    """Give the share of a model's inferences that fail."""
+    """Return the share of a model's inferences that fail."""
     return 1.0 if model.provider == scenario.failing_provider else max(scenario.failing, SERVER_ERRORS)
 
 
@@ -146,11 +145,9 @@ def _request(endpoint: Endpoint, scenario: Scenario) -> Iterator[Event]:
     shares = status_shares(scenario)
     for status, share in shares.items():
         yield Event("fastapi_requests_total", (APP, method, path, status), rate * share)
-        yield Event("http_requests_total", (path, method, status), rate * share)
     yield Event("fastapi_exceptions_total", ("InternalServerError",), rate * shares["500"])
     seconds = endpoint.seconds * scenario.slowness
     yield Event("fastapi_requests_duration_seconds", (APP, method, path), rate, seconds)
-    yield Event("http_request_duration_seconds", (method, path), rate, seconds)
     yield Event("fastapi_request_size_bytes", (APP, method, path), rate, 600)
     yield Event("fastapi_response_size_bytes", (APP, method, path), rate, 2400)
 
@@ -176,15 +173,12 @@ def _inference(model: Model, scenario: Scenario) -> Iterator[Event]:
 def _housekeeping(scenario: Scenario) -> Iterator[Event]:
     rate = sum(endpoint.per_second for endpoint in ENDPOINTS) * scenario.volume
     for operation, share in (("select", 1.5), ("insert", 0.4), ("update", 0.1)):
-        yield Event("database_queries_total", (operation,), rate * share)
         yield Event("database_query_duration_seconds", (operation,), rate * share, 0.004 * scenario.slowness)
     yield Event("cache_hits_total", (), rate * 0.8)
     yield Event("cache_misses_total", (), rate * 0.2)
     yield Event("rate_limited_requests_total", (), rate * 0.001)
-    for key in range(5):
-        yield Event("api_key_usage_total", (f"key-{key}",), rate / 5)
 
 
 def whole(amount: float) -> int:
-    """Round a running count down to whole events; what was counted once is never lost by it."""
+    """Round a count down to whole events. A rounded count never falls."""
     return math.floor(amount + 1e-9)

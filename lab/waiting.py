@@ -1,11 +1,11 @@
-"""Waiting for something to become true."""
+"""Waits for a condition."""
 
 import time
 from collections.abc import Callable
 
 
 def until(condition: Callable[[], bool], seconds: float, every: float = 0.02) -> bool:
-    """Wait until a condition holds, at most so many seconds; say whether it does."""
+    """Wait until a condition holds, at most this many seconds. Return whether it does."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,1 +1,1 @@
-"""Stand-ins: small programs that do the job of a real one that no archive offers, and say what they are."""
+"""Stand-ins: small programs for real ones that Debian does not have. Each says what it is."""

@@ -17,21 +17,11 @@ PYTHON_SUITE = "bookworm"
 PYTHON = "python3.11"
 PYTHON_PACKAGES = (f"{PYTHON}-minimal", f"lib{PYTHON}-minimal", f"lib{PYTHON}-stdlib", "python3-yaml")
 LIBRARY_PACKAGES = ("libexpat1", "zlib1g")
-UNUSED = (
-    "distutils",
-    "ensurepip",
-    "idlelib",
-    "lib2to3",
-    "pydoc_data",
-    "test",
-    "tkinter",
-    "turtledemo",
-    "unittest",
-)
+UNUSED = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo", "unittest", "__pycache__")
 
 WRAPPER = """\
 #!/bin/sh
-# A STAND-IN for {name}, for the lab only: see standin/standins/{name}/__init__.py.
+# A STAND-IN for {name}, for the lab only: see standin/standins/{name}.py.
 # It runs on a Python of its own, reads nothing of the host's and writes nothing beside itself.
 here=$(dirname "$(readlink -f "$0")"){up}/standin
 export PYTHONHOME="$here" PYTHONPATH="$here:$here/packages" LD_LIBRARY_PATH="$here/libraries"
@@ -45,8 +35,8 @@ COMPILE = ("-B", "-s", "-m", "compileall", "-q", "--invalidation-mode", "uncheck
 class StandIn:
     """A stand-in's archive: a wrapper named like the real executable, and everything else under `standin/`.
 
-    The program is the package `lab/standins/<name>`, whose VERSION is the one that it stands in for. In the archive it
-    is `standins.<name>`, with `standins.common` beside it, so that what it imports is in the same place as here.
+    The program is the module `lab/standins/<name>`, whose VERSION is that of the real one. In the archive it is
+    `standins.<name>`, with `standins.common`, as here.
     """
 
     name: str
@@ -54,32 +44,28 @@ class StandIn:
     programs: Mapping[str, str] = field(default_factory=dict)  # real ones that it uses: Debian package → executable
 
     source = "stand-in"
-    stand_in = True
 
     @property
     def packages(self) -> Mapping[str, tuple[str, ...]]:
-        """Name the packages it is made of, by suite."""
+        """Return the packages that it is made of, by suite."""
         python = {PYTHON_SUITE: (*PYTHON_PACKAGES, *LIBRARY_PACKAGES)}
         return python | ({PROMETHEUS_SUITE: tuple(self.programs)} if self.programs else {})
 
     @property
-    def program(self) -> Path:
-        return HERE / self.name
+    def sources(self) -> list[Path]:
+        return [HERE / f"{name}.py" for name in ("__init__", "common", self.name)]
 
     def digest(self) -> str:
-        """Digest the program, what it shares with the others, this entry and this module."""
-        digest = hashlib.sha256(repr(self).encode())
-        shared = [HERE / "__init__.py", *sorted((HERE / "common").glob("*.py"))]
-        for path in [Path(__file__).resolve(), *shared, *sorted(self.program.glob("*.py"))]:
-            digest.update(str(path.relative_to(HERE)).encode() + b"\0" + path.read_bytes())
-        return digest.hexdigest()[:12]
+        """Return a digest of all sources, this entry and this module."""
+        content = b"\0".join(path.read_bytes() for path in (Path(__file__), *self.sources))
+        return hashlib.sha256(repr(self).encode() + content).hexdigest()[:12]
 
     def version(self, _: Mapping[str, Path]) -> str:
-        """Give the version that it says it stands in for."""
+        """Return the version of the real program, marked."""
         return str(import_module(f".{self.name}", __package__).VERSION)
 
     def top(self, version: str, arch: str) -> str:
-        """Name the directory, stand-in included."""
+        """Return the name of the archive's directory."""
         return f"{self.name}-{version}.linux-{arch}"
 
     def assemble(self, debs: Mapping[str, Path], scratch: Path, top: Path) -> None:
@@ -91,9 +77,8 @@ class StandIn:
             _copy(unpacked / "usr/bin" / executable, inside / executable)
         shutil.copytree(unpacked / "usr/lib" / PYTHON, inside / "lib" / PYTHON, ignore=_unused)
         shutil.copytree(unpacked / "usr/lib/python3/dist-packages/yaml", inside / "packages/yaml", ignore=_unused)
-        for package in (self.program, HERE / "common"):
-            shutil.copytree(package, inside / "standins" / package.name, ignore=_unused)
-        _copy(HERE / "__init__.py", inside / "standins" / "__init__.py")
+        for source in self.sources:
+            _copy(source, inside / "standins" / source.name)
         for library in _libraries(unpacked):
             _copy(library, inside / "libraries" / library.name)
         self._wrap(top / self.executable)
@@ -114,13 +99,13 @@ def _compile(inside: Path) -> None:
 
 
 def _libraries(unpacked: Path) -> list[Path]:
-    """Find the shared libraries under the names that programs ask for (libz.so.1)."""
+    """Return the shared libraries under the names that programs load (libz.so.1)."""
     return sorted(path for path in unpacked.rglob("lib*.so.?") if path.name.startswith(("libexpat.", "libz.")))
 
 
 def _unused(_: str, names: list[str]) -> set[str]:
     """Leave out what the program does not use: big, or linked with libraries that are not here."""
-    return {name for name in names if name in UNUSED or name == "__pycache__" or name.startswith("_yaml")}
+    return {name for name in names if name in UNUSED or name.startswith("_yaml")}
 
 
 def _copy(origin: Path, target: Path) -> None:

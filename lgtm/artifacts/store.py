@@ -19,7 +19,7 @@ from pathlib import Path
 from lgtm.artifacts import built
 from lgtm.artifacts.download import Unobtainable, ask, unfinished
 from lgtm.artifacts.pins import ARCHES, Pin, Pins
-from lgtm.model.artifact import STANDIN, Resolved
+from lgtm.model.artifact import MARK, STANDIN, Resolved
 from lgtm.model.errors import Refusal
 
 NO_PIN = "0" * 64  # in the place of a sha256, where somebody only looks
@@ -52,7 +52,7 @@ class Store:
                 return found
             tried.append(found)
         if self.look:
-            return Resolved(name, version, arch, NO_PIN, "no pin", False, False, pin.layout, None, None)
+            return Resolved(name, version, arch, NO_PIN, "no pin", False, pin.layout, None, None)
         raise Refusal(_why(pin, version, arch, "; ".join(filter(None, tried)) or "no source"))
 
     def local_file(self, resolved: Resolved) -> tuple[Path, str]:
@@ -94,14 +94,14 @@ class Store:
             files = {path.relative_to(release).as_posix(): path for path in release.rglob("*") if path.is_file()}
         digest, has = self._remembered("built", files.values(), lambda: [self._packed(files), built.version(first)])
         where = self.cache / digest
-        return Resolved(pin.name, has, arch, digest, "LGTM_BINARIES", False, False, "flat", where, None)
+        return Resolved(pin.name, has, arch, digest, "LGTM_BINARIES", False, "flat", where, None)
 
     def _pinned(self, pin: Pin, version: str, arch: str) -> Resolved | str:
         """Take the locked bytes from the cache, or from upstream (or its mirror)."""
         if (digest := pin.sha256(version, arch)) is None:
             return "without a pinned sha256 neither cache nor upstream can be used"
         layout, path = "flat" if pin.layout == "zip" else pin.layout, self.cache / digest
-        held = Resolved(pin.name, version, arch, digest, "cache", True, False, layout, path, None)
+        held = Resolved(pin.name, version, arch, digest, "cache", True, layout, path, None)
         if path.is_file():
             return held
         if self.offline:
@@ -126,7 +126,7 @@ class Store:
             if entry.get("arch") != arch:
                 return f"{index} has no {pin.name} for {arch}"
             has, source, path = entry["version"], entry["source"], self.fallback / entry["file"]
-            digest, stand_in = str(entry["sha256"]), bool(entry["stand_in"])
+            digest = str(entry["sha256"])
         except (OSError, ValueError, KeyError, AttributeError) as error:
             return f"{index} is missing or broken ({error!r})"
         if not self.allow_unlocked:
@@ -135,8 +135,8 @@ class Store:
             return f"{source} has {has}, not {version}"
         if not path.is_file():
             return f"{path} is missing"
-        has += STANDIN if stand_in and STANDIN not in has else ""
-        return Resolved(pin.name, has, arch, digest, source, False, stand_in, "tar", path, None)
+        has += MARK if source == STANDIN and MARK not in has else ""
+        return Resolved(pin.name, has, arch, digest, source, False, "tar", path, None)
 
     def _downloaded(self, what: str, url: str, digest: str) -> Path:
         target = self.cache / digest

@@ -29,7 +29,7 @@ class HostCheck:
 
     def result(self, view: View) -> Result:
         problems = list(dict.fromkeys(self.problems(view)))
-        check = Check(self.id, self.title, "", lambda answer: "", self.remedy, self.gate)
+        check = Check(id=self.id, title=self.title, url="", judge=lambda answer: "", remedy=self.remedy, gate=self.gate)
         return Result(view.host, self.id.partition(".")[0], check, not problems, "\n".join(problems) or self.well(view))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-STANDIN = "+standin"  # in the version of each: so a host says by itself that it runs one
+STANDIN = "stand-in"  # the source of what is not the real program
+MARK = "+standin"  # in the version of each, and so in its directory: a host says by itself that it runs one
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,6 @@ class Resolved:
     sha256: str
     source: str
     locked: bool
-    stand_in: bool
     layout: str  # of what a host gets: tar (one top directory) | flat (tar without one) | binary
     path: Path | None
     url: str | None
@@ -31,8 +31,9 @@ class Resolved:
     @property
     def label(self) -> str:
         """Say in reports how far it can be trusted."""
-        unlocked = "stand-in" if self.stand_in else f"unlocked: {self.source}"
-        return "locked" if self.locked else unlocked
+        if self.source == STANDIN:
+            return STANDIN
+        return "locked" if self.locked else f"unlocked: {self.source}"
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} for {self.arch}"

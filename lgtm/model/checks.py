@@ -51,7 +51,7 @@ class Write:
     content: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """A question with one good answer.
 
@@ -138,8 +138,8 @@ def judge(host: str, service: str, check: Check, *answers: Answer) -> Result:
 def ready(service: str, url: str, patience: int = 60) -> Check:
     """The check that every service has: its readiness endpoint answers 200."""
     return Check(
-        f"{service}.ready", f"{service} is ready", url, _answers_200,
-        f"journalctl -u lgtm-{service} -n 50", patience=patience,
+        id=f"{service}.ready", title=f"{service} is ready", url=url, judge=_answers_200,
+        remedy=f"journalctl -u lgtm-{service} -n 50", patience=patience,
     )  # fmt: skip
 
 

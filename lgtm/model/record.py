@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lgtm.model.artifact import STANDIN
 from lgtm.model.checks import Result
 from lgtm.model.generation import Generation
 from lgtm.model.running import Running
@@ -31,7 +32,7 @@ class HostRecord:
     def declared(self, generation: Generation) -> None:
         self.generation = generation.id
         self.versions = generation.versions
-        self.stand_ins = sorted({one.name for one in generation.artifacts.values() if one.stand_in})
+        self.stand_ins = sorted({one.name for one in generation.artifacts.values() if one.source == STANDIN})
 
     def runs(self, found: Mapping[str, Running]) -> None:
         """Stand-ins are those that run (service → what its process executes), and not those that are declared."""

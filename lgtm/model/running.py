@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lgtm.model.artifact import STANDIN, Resolved
+from lgtm.model.artifact import MARK, Resolved
 from lgtm.model.component import ARTIFACTS
 from lgtm.model.generation import Generation
 from lgtm.model.hoststate import HostState
@@ -24,7 +24,7 @@ class Running:
     @property
     def stand_in(self) -> bool:
         """Whether it is a stand-in: every stand-in says so in its version, and so in its directory."""
-        return self.declared.stand_in if self.as_declared else STANDIN in self.directory
+        return MARK in self.directory
 
 
 def running(wanted: Generation, found: HostState) -> dict[str, Running]:

@@ -55,7 +55,6 @@ EMPTY_WHEN_HEALTHY = {
 # Panels over what a stand-in does not count, or a query that it does not know: the service that must be the real one.
 EMPTY_WITH_STAND_IN = {
     ("lgtm-stack", "Requests by status"): "mimir",
-    ("lgtm-traces", "Inferences"): "tempo",
     ("lgtm-traces", "Failures between services"): "tempo",
     ("lgtm-traces", "Requests between services"): "tempo",
     ("lgtm-traces", "Time between services p95"): "tempo",

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -23,6 +24,7 @@ from sites import stage
 
 from lgtm.model.checks import Answer, judge
 from tasks.shared.inforce import difference
+from tests.lab_machines.test_standins import FIGURES, LINES, SELECTED, push
 
 
 def unpacked(data: bytes) -> bytes:
@@ -130,18 +132,29 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    binary = Path(os.environ.get("LGTM_BINARIES", "/nonexistent")) / "loki"
-    if not binary.exists():
+def binary() -> Path:
+    found = Path(os.environ.get("LGTM_BINARIES", "/nonexistent")) / "loki"
+    if not found.exists():
         pytest.skip("no real Loki: set LGTM_BINARIES to a folder with the executable `loki`")
-    started = Running(binary, tmp_path_factory.mktemp("loki"))
+    return found
+
+
+@contextmanager
+def started(binary: Path, folder: Path) -> Iterator[Running]:
+    one = Running(binary, folder)
     try:
-        assert started.found("loki.ready") == "200", (started.folder / "log").read_text()[-2000:]
-        yield started
+        assert one.found("loki.ready") == "200", (folder / "log").read_text()[-2000:]
+        yield one
     finally:
-        started.process.terminate()
-        started.process.wait(60)
-        started.mimir.shutdown()
+        one.process.terminate()
+        one.process.wait(60)
+        one.mimir.shutdown()
+
+
+@pytest.fixture(scope="module")
+def running(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with started(binary, tmp_path_factory.mktemp("loki")) as one:
+        yield one
 
 
 def test_the_real_loki_is_as_the_checks_want_it(running: Running) -> None:
@@ -170,6 +183,20 @@ def test_the_real_loki_records_for_mimir(running: Running) -> None:
         time.sleep(0.2)
     sent = b"".join(running.mimir.taken)
     assert all(word in sent for word in (b"logs:errors:rate5m", b"environment", b"test", b"service_name", b"journal"))
+
+
+def test_the_real_loki_selects_what_the_stand_in_does(binary: Path, tmp_path: Path) -> None:
+    with started(binary, tmp_path) as one:
+        for labels, line in LINES:
+            body = json.dumps(push(labels, line, time.time_ns())).encode()
+            assert one.ask(one.url("/loki/api/v1/push"), body).status == 204
+        for query, wanted in FIGURES.items():
+            found = one.ask(one.url(f"/loki/api/v1/query?{urllib.parse.urlencode({'query': query})}")).json()
+            assert {tuple(each["metric"].values()) for each in found["data"]["result"]} == wanted.keys(), query
+        for query, messages in SELECTED.items():
+            found = one.ask(one.url(f"/loki/api/v1/query_range?{urllib.parse.urlencode({'query': query})}")).json()
+            lines = [text for stream in found["data"]["result"] for _, text, *_ in stream["values"]]
+            assert [json.loads(text)["message"] for text in lines] == messages, query
 
 
 def test_the_real_loki_listens_on_loopback_only(running: Running) -> None:

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from lgtm.load.plugins import tasks
 from lgtm.model.checks import Answer, Bad, Check
 from lgtm.model.errors import Refusal
 from tasks.shared.inforce import body, difference
+from tests.lab_machines.test_standins import SEARCHES, span
 
 KEYS = ROOT.parent / "shared" / "reference" / "config-keys" / "tempo-2.6.1.json"
 TWO, THREE = "2.10.8", "3.0.3"
@@ -413,6 +415,20 @@ def test_the_real_tempo_is_ready_at_once_and_passes_its_checks(running: Running)
             return
         time.sleep(0.2)
     pytest.fail("Tempo does not find the span that it was sent")
+
+
+def test_the_real_tempo_finds_what_the_stand_in_does(running: Running) -> None:
+    def finds(query: str) -> bool:
+        now = int(time.time())
+        asked = f"/api/search?q={quote(query, safe='')}&start={now - 3600}&end={now + 60}"
+        return bool(running.get(asked).json()["traces"])
+
+    assert running.get("/v1/traces", json.dumps(span()).encode(), "otlp_http").status == 200
+    for _ in range(300):
+        if finds("{}"):
+            break
+        time.sleep(0.2)
+    assert {query: finds(query) for query in SEARCHES} == SEARCHES
 
 
 def test_the_real_tempo_finds_an_unflushed_trace_after_a_kill(running: Running) -> None:

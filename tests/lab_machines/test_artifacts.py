@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import apt, artifacts, credentials, prerequisites, tarball
-from lab.contract import REDIS_PASSWORD, REDIS_PORT, SMTP_PASSWORD, SMTP_PORT, SMTP_USERNAME
-from lab.layout import Layout
+from lab import apt, artifacts, prerequisites, tarball
 from lab.machines import Host, Lab
-from lab.waiting import until
 
 MEMBERS = {
     "prometheus": ("prometheus", "promtool"),
@@ -26,16 +23,6 @@ MEMBERS = {
     "alloy": ("alloy",),
 }
 STAND_INS = {"mimir", "loki", "tempo", "grafana", "alloy"}
-
-ALERTMANAGER = """\
-global:
-  smtp_smarthost: {smarthost}
-  smtp_from: alerts@mail.lab
-  smtp_auth_username: {user}
-  smtp_auth_password: '{password}'
-route: {{receiver: mail, group_wait: 0s}}
-receivers: [{{name: mail, email_configs: [{{to: ops@mail.lab}}]}}]
-"""
 
 
 def unpack(lab: Lab, host: Host, name: str) -> str:
@@ -60,7 +47,7 @@ def test_the_index_tells_the_truth(lab: Lab) -> None:
     for name, entry in entries.items():
         path = lab.layout.artifacts / str(entry["file"])
         assert tarball.sha256(path) == entry["sha256"]
-        assert entry["stand_in"] is (name in STAND_INS)
+        assert (entry["source"] == "stand-in") is (name in STAND_INS)
         assert str(entry["version"]) in path.name and f"linux-{entry['arch']}" in path.name
 
 
@@ -119,50 +106,6 @@ def test_every_program_starts_on_a_bare_host_and_names_its_version(lab: Lab, hos
         assert said.returncode == 0 and version in said.stdout + said.stderr
 
 
-def test_redis_exporter_reads_the_labs_redis(lab: Lab, host: Host) -> None:
-    folder, password = (
-        unpack(lab, host, "redis_exporter"),
-        credentials.read(lab.layout.env_file)[REDIS_PASSWORD],
-    )
-    address = f"redis://{lab.network.gateway}:{REDIS_PORT}"
-    host.run("sudo", "tee", "/opt/redis.json", stdin=json.dumps({address: password}))
-    flags = (f"-redis.addr={address}", "-redis.password-file=/opt/redis.json")
-    host.run("sudo", "systemd-run", "--quiet", "--unit=redis-exporter", f"{folder}/redis_exporter", *flags)
-    assert until(lambda: "\nredis_up 1\n" in host.run("curl", "-s", "127.0.0.1:9121/metrics", check=False), 10)
-
-
-@pytest.fixture
-def alertmanager(lab: Lab, host: Host) -> str:
-    """A running Alertmanager that mails with TLS, as in production; its address on the host."""
-    folder, known = unpack(lab, host, "alertmanager"), credentials.read(lab.layout.env_file)
-    user, password = known[SMTP_USERNAME], known[SMTP_PASSWORD]
-    config = ALERTMANAGER.format(smarthost=f"{lab.network.gateway}:{SMTP_PORT}", user=user, password=password)
-    host.run("sudo", "tee", "/opt/alertmanager.yml", stdin=config)
-    host.run("sudo", "chmod", "a+r", "/opt/alertmanager.yml")
-    listen = ("--web.listen-address=127.0.0.1:9093", "--cluster.listen-address=")
-    command = (
-        f"{folder}/alertmanager",
-        "--config.file=/opt/alertmanager.yml",
-        "--storage.path=/tmp/am",
-        *listen,
-    )
-    strict = ("--property=DynamicUser=yes", "--property=ProtectProc=invisible", "--property=ProcSubset=pid")
-    host.run("sudo", "systemd-run", "--quiet", "--collect", "--unit=alertmanager", *strict, *command)
-    address = "http://127.0.0.1:9093"
-    assert until(lambda: host.ssh("curl", "-fs", f"{address}/-/ready").returncode == 0, 10)
-    return address
-
-
-def test_alertmanager_mails_from_a_host_that_lacks_debians_templates(lab: Lab, host: Host, alertmanager: str) -> None:
-    # A reload reads the templates anew.
-    host.run("curl", "-fsS", "--max-time", "5", "-X", "POST", f"{alertmanager}/-/reload")
-    alert = json.dumps([{"labels": {"alertname": "ItWorks"}}])
-    to_api = ("-H", "Content-Type: application/json", "-d", "@-", f"{alertmanager}/api/v2/alerts")
-    host.run("curl", "-fsS", *to_api, stdin=alert)
-    assert until(lambda: any("ItWorks" in mail.read_text() for mail in lab.layout.mail.glob("[0-9]*.eml")), 10)
-    assert host.run("ls", "/usr/share/prometheus", check=False) == ""
-
-
 def test_tools_that_are_there_are_not_installed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
         raise AssertionError("nothing is missing")
@@ -173,7 +116,6 @@ def test_tools_that_are_there_are_not_installed_again(monkeypatch: pytest.Monkey
     prerequisites.ensure()
 
 
-def test_recipes_that_change_are_made_again(tmp_path: Path) -> None:
+def test_no_two_recipes_have_one_digest() -> None:
     digests = {recipe.name: recipe.digest() for recipe in artifacts.RECIPES}
     assert len(set(digests.values())) == len(digests)
-    assert Layout(tmp_path).artifacts == tmp_path / ".lab/artifacts"

@@ -49,7 +49,7 @@ def resolved(one: Component, content: str = "") -> Resolved:
     """The component's artifact; another `content` is another build of the same version."""
     name, version = one.artifact.name, one.artifact.version
     sha = hashlib.sha256(f"{name} {version} {content}".encode()).hexdigest()
-    return Resolved(name, version, "amd64", sha, "cache", True, False, "tar", None, None)
+    return Resolved(name, version, "amd64", sha, "cache", True, "tar", None, None)
 
 
 def build(*components: Component) -> Generation:

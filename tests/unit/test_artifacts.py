@@ -118,12 +118,12 @@ def fallback(tmp_path: Path) -> Path:
     folder = tmp_path / "fallback"
     folder.mkdir()
     entries = {}
-    rows = (("prometheus", "3.5.3", "Debian forky", False), ("mimir", "2.11.0+standin", "stand-in", True))
-    for name, version, source, stand_in in rows:
+    rows = (("prometheus", "3.5.3", "Debian forky"), ("mimir", "2.11.0+standin", "stand-in"))
+    for name, version, source in rows:
         body, file = f"tar of {name}".encode(), f"{name}.tar.gz"
         (folder / file).write_bytes(body)
         entry = {"version": version, "file": file, "sha256": sha256(body), "arch": HERE}
-        entries[name] = entry | {"source": source, "stand_in": stand_in}
+        entries[name] = entry | {"source": source}
     (folder / "index.json").write_text(json.dumps(entries))
     return folder
 
@@ -455,7 +455,7 @@ def test_versions_are_read_as_programs_say_them(store: Store, binaries: Path, sa
 
 
 def test_labels_say_how_far_an_artifact_can_be_trusted() -> None:
-    locked = Resolved("loki", "3", "amd64", "0" * 64, "cache", True, False, "flat", None, None)
+    locked = Resolved("loki", "3", "amd64", "0" * 64, "cache", True, "flat", None, None)
     assert locked.label == "locked"
     assert replace(locked, locked=False, source="Debian forky").label == "unlocked: Debian forky"
-    assert replace(locked, locked=False, stand_in=True).label == "stand-in"
+    assert replace(locked, locked=False, source="stand-in").label == "stand-in"

@@ -83,7 +83,9 @@ def _content(check: Check, answer: Answer) -> bool:
 
 
 def test_an_answer_of_another_shape_than_asked_is_a_finding_and_no_traceback() -> None:
-    check = Check("a.b", "A", "http://127.0.0.1/", lambda answer: str(data_of(answer)["result"]), "mend it")
+    check = Check(
+        id="a.b", title="A", url="http://127.0.0.1/", judge=lambda one: str(data_of(one)["result"]), remedy="mend it"
+    )
     result = judge("web1", "a", check, Answer(200, '["not", "an", "object"]'))
     assert not result.ok
     assert "unexpected" in result.found

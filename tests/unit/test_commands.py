@@ -25,7 +25,7 @@ READERS = {
 }  # fmt: skip
 SHOWN = {  # the others → where they are run, or what they run is
     ".ci/run": ("make demo", "make test", "make lab-down"),
-    "tests/lab/test_package.py": ("make venv", "make bundle", "python -m lgtm.tools.bundle", "python -m lgtm.lab"),
+    "tests/lab/test_package.py": ("make venv", "make bundle", "python -m lgtm.tools.bundle"),
     "tests/lab/test_rollout.py": ("make rollout",),
     "tests/unit/test_tools_render.py": ("python -m lgtm.tools.render",),
     "tests/lab_machines/test_command_line.py": ("make lab-up", "make lab-ssh"),
@@ -82,7 +82,7 @@ def test_another_command_exists_and_is_run_somewhere_or_needs_its_reader(page: s
     name = " ".join(words[: {"make": 2, "python": 3}.get(words[0], 1)])
     if words[0] == "make":
         assert words[1] in TARGETS
-    elif words[:2] == ["python", "-m"] and not name.endswith("lgtm.lab"):
+    elif words[:2] == ["python", "-m"]:
         assert find_spec(words[2])
     where = [path for path, names in SHOWN.items() if name in names and (ROOT / path).is_file()]
     assert name in READERS or where, f"{page}: nothing runs {command}"

@@ -12,7 +12,9 @@ PROBLEM = Problem("p", "It does not work", ("a.owners", "a.*", "b.ready"), ("a",
 
 
 def result(id: str, ok: bool, host: str = "one") -> Result:
-    return Result(host, id.partition(".")[0], Check(id, id, "", lambda answer: "", "mend it"), ok, "x")
+    return Result(
+        host, id.partition(".")[0], Check(id=id, title=id, url="", judge=lambda answer: "", remedy="mend it"), ok, "x"
+    )
 
 
 def test_the_first_in_order_is_the_cause_whatever_the_order_of_the_answers() -> None:

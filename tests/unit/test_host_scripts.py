@@ -370,7 +370,7 @@ def test_the_lock_of_somebody_at_work_is_not_broken(host: Private) -> None:
 def test_after_the_scripts_only_the_switch_is_left_to_do(host: Private) -> None:
     one = full(volumes=full().volumes[:0])
     body = tarred({"top/alpha": b"#!/bin/sh\n"})
-    artifact = Resolved("alpha", "1.0", "amd64", sha256(body).hexdigest(), "cache", True, False, "tar", None, None)
+    artifact = Resolved("alpha", "1.0", "amd64", sha256(body).hexdigest(), "cache", True, "tar", None, None)
     wanted = build(one, component("beta"))
     wanted = Generation(wanted.id, wanted.components, {"alpha": artifact, "beta": artifact}, wanted.files)
 

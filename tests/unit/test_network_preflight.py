@@ -48,7 +48,8 @@ def test_what_a_host_will_download_is_asked_for_from_there(downloading: SimpleNa
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, gate: str) -> None:
-    check = Check("alpha.x", "X can be had", "head+https://example.com", lambda one: "", "open the way out", gate)  # type: ignore[arg-type]
+    parts: Any = {"url": "head+https://example.com", "judge": lambda one: "", "gate": gate}
+    check = Check(id="alpha.x", title="X can be had", remedy="open the way out", **parts)
     found = [Result("web1", "alpha", check, False, "HTTP 404")]
     monkeypatch.setattr(asking, "ask", lambda host, checks, secrets: found)
 

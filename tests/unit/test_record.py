@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from examples import build, full
@@ -15,11 +16,13 @@ from lgtm.model.record import Record
 from lgtm.report.html import points, scaled
 from lgtm.report.record import leave, write
 
+NOTHING: Any = {"url": "", "judge": lambda answer: ""}
+
 
 def result(verdict: str, found: str = "it said") -> Result:
-    check = Check(f"alpha.{verdict}", f"Alpha is {verdict}", "", lambda answer: "", "turn it off and on", "own")
+    check = Check(id=f"alpha.{verdict}", title=f"Alpha is {verdict}", remedy="turn it off and on", **NOTHING)
     if verdict == "warning":
-        check = Check("alpha.warning", "The world is well", "", lambda answer: "", "wait", "world")
+        check = Check(id="alpha.warning", title="The world is well", remedy="wait", gate="world", **NOTHING)
     return Result("web1", "alpha", check, verdict in ("ok", "unproved"), found, stand_in=verdict == "unproved")
 
 

@@ -15,7 +15,7 @@ from lgtm.model.running import as_declared, running
 from lgtm.report import terminal
 
 REAL = resolved(component())
-STAND_IN = replace(REAL, version="1.0+standin", sha256="f" * 64, locked=False, stand_in=True, source="stand-in")
+STAND_IN = replace(REAL, version="1.0+standin", sha256="f" * 64, locked=False, source="stand-in")
 OTHER = replace(REAL, version="0.9", sha256="e" * 64)
 STANDS_IN = "  STAND-IN  alpha 1.0+standin, not the real program"
 

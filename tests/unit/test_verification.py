@@ -46,7 +46,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def check(judge: Callable[[Answer], str] = lambda answer: answer.body, **parts: Any) -> tuple[str, Check]:
-    return "alpha", Check("alpha.x", "X", URL, judge, "mend it", **parts)
+    return "alpha", Check(id="alpha.x", title="X", url=URL, judge=judge, remedy="mend it", **parts)
 
 
 def test_a_question_is_a_line_and_a_secret_is_sent_along_with_it(asked: list[list[str]]) -> None:
