@@ -103,7 +103,10 @@ def sized(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sized]:
 
 def result(verdict: str, title: str, found: str, before: bool = False) -> Result:
     gate = "world" if verdict == "warning" else "own"
-    check = Check(f"alpha.{verdict}", title, "", lambda answer: "", "journalctl -u lgtm-alpha -n 50", gate)  # type: ignore[arg-type]
+    check = Check(
+        id=f"alpha.{verdict}", title=title, url="", judge=lambda answer: "", remedy="journalctl -u lgtm-alpha -n 50",
+        gate=gate,  # type: ignore[arg-type]  # one of the two above
+    )  # fmt: skip
     ok = verdict in ("ok", "unproved")
     return Result("web1", "alpha", check, ok, found, before=before, stand_in=verdict == "unproved")
 
