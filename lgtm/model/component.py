@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from lgtm.model.secrets import Secret
 from lgtm.model.settings import ServiceSettings
@@ -135,6 +135,9 @@ class Validator:
     command: tuple[str, ...]
 
 
+UNIT_LIMITS = ("memory_max", "cpu_cores", "stop_timeout")
+
+
 @dataclass(frozen=True)
 class Component:
     """One service on one host."""
@@ -173,11 +176,16 @@ class Component:
 
 
 def limited(component: Component, settings: ServiceSettings) -> Component:
-    """The component with the limits of its settings: memory, CPU, and the time to become ready and to stop."""
-    unit = replace(
-        component.unit,
-        memory_max=settings.memory_max,
-        cpu_cores=settings.cpu_cores,
-        stop_timeout=settings.stop_timeout,
-    )
-    return replace(component, unit=unit, ready_timeout=settings.ready_timeout)
+    """The component with the limits of its settings: memory, CPU, and the time to become ready and to stop.
+
+    What the module writes itself is kept, unless somebody has set that limit.
+    """
+
+    def limit(name: str, written: Any, default: Any) -> Any:
+        kept = written != default and name not in settings.model_fields_set
+        return written if kept else getattr(settings, name)
+
+    unit, usual = component.unit, Unit(())
+    limits = {name: limit(name, getattr(unit, name), getattr(usual, name)) for name in UNIT_LIMITS}
+    ready_timeout = limit("ready_timeout", component.ready_timeout, Component.ready_timeout)
+    return replace(component, unit=replace(unit, **limits), ready_timeout=ready_timeout)

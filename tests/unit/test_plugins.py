@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from lgtm.load import plugins
+from lgtm.model.component import Artifact, Component, Unit, limited
 from lgtm.model.errors import Refusal
+from lgtm.model.settings import ServiceSettings
 
 SETTINGS = """
 from lgtm.task import ServiceSettings
@@ -86,3 +88,14 @@ def test_the_settings_of_a_service_limit_it_without_its_module_naming_them(packa
     found = blog.component(settings, None)
     assert (found.unit.memory_max, found.unit.cpu_cores, found.unit.stop_timeout) == (2**30, 1.5, 7)
     assert found.ready_timeout == 8
+
+
+def test_a_limit_that_a_module_writes_holds_until_somebody_sets_it() -> None:
+    unit = Unit(("{artifact}/blog",), memory_max=2**28, stop_timeout=300)
+    written = Component("blog", Artifact("blog", "1"), unit, "http://127.0.0.1/", (), ready_timeout=90)
+    kept = limited(written, ServiceSettings(version="1", http_port=80))
+    assert (kept.unit.memory_max, kept.unit.stop_timeout, kept.ready_timeout) == (2**28, 300, 90)
+    set_ = limited(
+        written, ServiceSettings(version="1", http_port=80, memory_max=None, stop_timeout=60, ready_timeout=60)
+    )
+    assert (set_.unit.memory_max, set_.unit.stop_timeout, set_.ready_timeout) == (None, 60, 60)
