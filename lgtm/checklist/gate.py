@@ -98,7 +98,8 @@ def _verify(gate: Gate) -> None:
     fresh = [one for one in checks if one[1].id not in gate.failed_before]
     old = [one for one in checks if one[1].id in gate.failed_before]
     ignored = [replace(result, before=True) for result in asking.ask(host, old)]
-    results = mark_stand_ins(gate.declaration.site, [*asking.await_all(host, fresh), *ignored], {})
+    awaited = asking.await_all(host, fresh, progress=lambda ids: terminal.waiting(host.name, ids))
+    results = mark_stand_ins(gate.declaration.site, [*awaited, *ignored], {})
     failed = [result for result in results if result.verdict == "failed"]
     if failed or any(result.before and not result.ok for result in results):
         terminal.checks(results)

@@ -12,6 +12,7 @@ from lgtm.model.component import Component
 from lgtm.model.plan import Plan
 from lgtm.model.settings import gibibytes
 from lgtm.model.view import View
+from lgtm.model.words import counted, lasting
 
 SETTLED = 60  # seconds after its last restart from which a service no longer counts as restarting
 FULL = 0.9  # share of its memory limit above which the kernel may soon kill a service
@@ -63,7 +64,7 @@ def _host(plan: Plan) -> Iterable[HostCheck]:
     yield HostCheck(
         "host.secrets", "Secrets are readable by root alone", _secrets,
         "run `deploy.py` to repair it, and change the secret: others could read it",
-        detail=lambda view: f"{len(view.state.secrets)} files",
+        detail=lambda view: counted(len(view.state.secrets), "file"),
     )  # fmt: skip
 
 
@@ -106,12 +107,12 @@ def _active(component: Component, view: View) -> Iterable[str]:
         yield f"lgtm-{component.service} is {process.state if process else 'not there'}"
     elif use and use.restarts and view.state.uptime - use.active_since < SETTLED:
         ago = view.state.uptime - use.active_since
-        yield f"it keeps restarting: restart {use.restarts} was {ago:.0f} s ago"
+        yield f"it keeps restarting: {counted(use.restarts, 'restart')}, the last one {lasting(ago)} ago"
 
 
 def _since(component: Component, view: View) -> str:
     use = view.state.usage.get(component.service)
-    return f"for {(view.state.uptime - use.active_since) / 60:.0f} min" if use else ""
+    return f"for {lasting(view.state.uptime - use.active_since)}" if use else ""
 
 
 def _sockets(component: Component, view: View) -> Iterable[str]:

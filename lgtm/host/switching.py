@@ -49,7 +49,7 @@ def lock(
 
 
 @operation()
-def activate(switch: Switch, who: str) -> Step:
+def activate(switch: Switch, who: str, begins: Callable[[], None] | None = None) -> Step:
     """
     Switch to a generation: restart and reload what changed, in order, and wait until each service is ready.
 
@@ -57,6 +57,7 @@ def activate(switch: Switch, who: str) -> Step:
 
     + switch: the generation, and the seconds it may take
     + who: user and machine, and the message of the run
+    + begins: called before the switch, to show what is waited for
 
     **Example:**
 
@@ -64,7 +65,7 @@ def activate(switch: Switch, who: str) -> Step:
 
         switching.activate(name="Activate", switch=switch, who="anna@laptop")
     """
-    yield FunctionCommand(_activate, [switch, who], {})
+    yield FunctionCommand(_activate, [switch, who, begins], {})
 
 
 @operation()
@@ -134,10 +135,12 @@ def _renew(host: Host, failed: set[Host], who: str) -> None:
             remote.run(host, "renew", [who])
 
 
-def _activate(switch: Switch, who: str) -> None:
+def _activate(switch: Switch, who: str, begins: Callable[[], None] | None) -> None:
     """The window is that of the batch: no host commits before all of them are healthy."""
     window = max(one.activation for one in RUN.switches) + max(one.verification for one in RUN.switches) + MARGIN
     arguments = [switch.to, str(window), who, switch.action, str(switch.activation), switch.keep]
+    if begins:
+        begins()
     remote.run(ctx_host.get(), "switch", arguments)
 
 

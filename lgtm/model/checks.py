@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lgtm.model.secrets import Secret
+from lgtm.model.words import counted
 
 Gate = Literal["own", "peer", "world"]
 
@@ -205,4 +206,4 @@ def rules_loaded(answer: Answer, names: set[str]) -> str:
     failing = [rule for rule in rules if rule["health"] != "ok"]
     if failing:
         raise Bad("; ".join(f"{rule['name']}: {rule.get('lastError') or rule['health']}" for rule in failing))
-    return f"{len(rules)} rules"
+    return counted(len(rules), "rule")

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from lgtm.model.words import OUTCOMES, when
+
 ORDER = ("failed", "warning", "unproved", "ok")
-MEANING = {
-    0: "well", 1: "failed", 2: "something is to be done", 3: "refused", 4: "locked by another run", 64: "wrong usage",
-    130: "interrupted",
-}  # fmt: skip
 WIDTH, HEIGHT = 560, 120  # of a plot, in pixels
 
 
-def page(found: Mapping[str, Any]) -> str:
+def page(record: Mapping[str, Any]) -> str:
     """The page of a record, as `Record.as_dict` gives it."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"when": when, "points": points, "scaled": scaled}
-    checks = [{**one, "host": host["name"]} for host in found["hosts"] for one in host["checks"]]
+    checks = [{**one, "host": host["name"]} for host in record["hosts"] for one in host["checks"]]
     checks.sort(key=lambda one: ORDER.index(one["verdict"]))
     counts = {verdict: sum(one["verdict"] == verdict for one in checks) for verdict in ORDER}
     return environment.get_template("report.html").render(
-        run=found, checks=checks, counts=counts, meaning=MEANING.get(found["exit"], "failed"), width=WIDTH,
+        run=record, checks=checks, counts=counts, meaning=OUTCOMES.get(record["exit"], "failed"), width=WIDTH,
         height=HEIGHT,
     )  # fmt: skip
-
-
-def when(seconds: float) -> str:
-    """A time as people read it, in UTC."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def scaled(value: float, unit: str) -> str:

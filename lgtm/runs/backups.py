@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import click
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
@@ -14,6 +13,7 @@ from lgtm.load.commandline import options
 from lgtm.load.inventory import RunSettings, run_settings
 from lgtm.model.errors import Exit, Refusal
 from lgtm.model.run import RUN
+from lgtm.report import terminal
 from lgtm.runs.start import unlock, who
 
 COPIES = 7  # backups of each service that are kept
@@ -67,14 +67,13 @@ def under_lock(script: str, arguments: list[str]) -> Step:
 def _under_lock(script: str, arguments: list[str]) -> None:
     host = ctx_host.get()
     switching.release(host)
-    for line in remote.run(host, script, arguments).splitlines():
-        click.echo(f"    [{host.name}] {line}", err=True)
+    terminal.notes(host.name, remote.run(host, script, arguments).splitlines())
 
 
 def _enqueue(host: Host, run: RunSettings, title: str, script: str, arguments: list[str]) -> None:
     unlock(host, run)
     if options().dry:
-        click.echo(f"[{host.name}] {title}: would be done", err=True)
+        terminal.notes(host.name, [f"to do: {title}"])
         RUN.ends_with(Exit.PENDING)
         return
     switching.lock(who=who(run), name="Lock")

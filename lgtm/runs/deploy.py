@@ -85,7 +85,8 @@ def _switch(view: View, plan: Plan, deploy_gate: Gate, who: str) -> None:
     switching.announce(switch)
     if plan.current and plan.of("switch"):
         gate.health_before(gate=deploy_gate, name="Health before")
-    switching.activate(switch=switch, who=who, name="Activate")
+    begins = partial(terminal.waiting, plan.host, plan.subjects("restart"))
+    switching.activate(switch=switch, who=who, begins=begins, name="Activate")
     gate.verify(gate=deploy_gate, name="Verify")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import socket
 
-import click
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_state
 
@@ -16,7 +15,7 @@ from lgtm.load.inventory import RunSettings, run_settings, site
 from lgtm.model.run import RUN
 from lgtm.model.settings import seconds
 from lgtm.model.site import Site
-from lgtm.report import record
+from lgtm.report import record, terminal
 
 
 def begin(host: Host) -> tuple[Site, RunSettings]:
@@ -36,7 +35,7 @@ def begin(host: Host) -> tuple[Site, RunSettings]:
 def unlock(host: Host, run: RunSettings) -> None:
     """Break the lock of a run that has ended, if `--data unlock=true`."""
     if run.unlock and not options().dry and (answer := remote.run(host, "break", [who(run)])):
-        click.echo(f"[{host.name}] {answer}", err=True)
+        terminal.notes(host.name, [answer])
 
 
 def who(run: RunSettings) -> str:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-import click
-
 from lgtm.model.errors import LgtmError
 from lgtm.model.run import RUN
+from lgtm.report import terminal
 from lgtm.shields.patch import around, cli_errors, context
 
 
 def say(sentence: object, host: Any = None) -> None:
-    """Print a message in red on stderr, each line after its host's name."""
+    """Print an error message, and keep it in the record of the run."""
     RUN.record.sentences.append(str(sentence))
-    prefix = host.print_prefix if host is not None else ""  # pyinfra's `host` has no truth value
-    for line in str(sentence).splitlines():
-        text = line.removeprefix(f"{host.name}: ") if host is not None else line
-        click.echo(f"    {prefix}{click.style(text, 'red')}", err=True)
+    if host is None:  # pyinfra's `host` has no truth value
+        terminal.error(str(sentence))
+    else:
+        terminal.error(str(sentence), host.name, host.print_prefix_padding)
 
 
 def errors_are_sentences() -> None:

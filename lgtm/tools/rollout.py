@@ -12,27 +12,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
-
 from lgtm.load import plugins
 from lgtm.model.errors import Exit
 from lgtm.model.record import Record
+from lgtm.model.words import OUTCOMES, lasting
 from lgtm.report import record as files
-from lgtm.report.html import MEANING
+from lgtm.report import terminal
 
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 
 
 class Stopped(Exception):
-    """The rollout ends here; `code` is that of the run that was not well."""
+    """The rollout ends here: at this step, with the exit code of its run."""
 
-    def __init__(self, code: int) -> None:
-        self.code = code
+    def __init__(self, code: int, step: Mapping[str, Any]) -> None:
+        self.code, self.step = code, step
 
 
 @dataclass
@@ -51,13 +50,14 @@ class Rollout:
         """One pyinfra run; its record. Raises Stopped unless it is well, or has only looked."""
         found, code = self.tried(name, inventory, script, hosts, *flags)
         if code not in (Exit.OK, Exit.PENDING if "--dry" in flags else Exit.OK):
-            raise Stopped(code)
+            raise Stopped(code, self.record.steps[-1])
         return found
 
     def tried(
         self, name: str, inventory: str, script: str, hosts: Sequence[str] = (), *flags: str
     ) -> tuple[dict[str, Any], int]:
-        click.secho(f"── {name}{': ' if hosts else ''}{', '.join(hosts)}", bold=True, err=True)
+        """Likewise, whatever its exit code, which comes with the record."""
+        terminal.heading(name, hosts)
         limits = [word for host in hosts for word in ("--limit", host)]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "record.json"
@@ -65,7 +65,7 @@ class Rollout:
             start = time.monotonic()
             code = subprocess.run([PYINFRA, "-y", *limits, *flags, inventory, script, *data], check=False).returncode
             found = json.loads(path.read_text()) if path.exists() else {"hosts": [], "sentences": []}
-        outcome = MEANING.get(code, f"exit code {code}")
+        outcome = OUTCOMES.get(code, f"exit code {code}")
         self.record.steps.append({
             "name": name, "hosts": list(hosts), "outcome": outcome, "seconds": time.monotonic() - start,
             "well": code in (Exit.OK, Exit.PENDING),
@@ -107,11 +107,12 @@ class Rollout:
             return
         unwell = [host["name"] for host in found["hosts"] if self._worse(host)]
         if code == Exit.FAILED and found["hosts"] and not unwell:
-            self.record.steps[-1] |= {"well": True, "outcome": "peers are not well, as before"}
+            self.record.steps[-1] |= {"well": True, "outcome": "only peers fail, as before"}
             return
+        verified = self.record.steps[-1]
         self._back(unwell or batch)
         self.changed = [host for host in self.changed if host not in (unwell or batch)]
-        raise Stopped(code)
+        raise Stopped(code, verified)
 
     def _back(self, hosts: list[str]) -> None:
         """Take hosts back. That sets aside what was made since, of minutes: it needs nobody's word."""
@@ -127,13 +128,13 @@ class Rollout:
         )
 
     def _soak(self, seconds: float) -> None:
-        click.secho(f"── Staging: soak for {seconds:.0f} s", bold=True, err=True)
+        terminal.heading(f"Staging: soak for {lasting(seconds)}")
         start = time.monotonic()
         while (left := seconds - (time.monotonic() - start)) > 0:
             time.sleep(min(left, 300))
             self.run("Staging: verify", self.staging, "verify.py")
         self.record.steps.append(
-            {"name": "Staging: soak", "hosts": [], "outcome": "well", "seconds": time.monotonic() - start, "well": True}
+            {"name": "Staging: soak", "hosts": [], "outcome": OUTCOMES[0], "seconds": seconds, "well": True}
         )
 
 
@@ -152,16 +153,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     rollout = Rollout(options.staging, options.production, options.data)
     rollout.record.inventory = f"{options.staging}, then {options.production}"
-    code = 0
+    code, step = 0, None
     try:
         rollout.whole()
     except Stopped as stopped:
-        code = stopped.code
+        code, step = stopped.code, stopped.step
     files.write(rollout.record, code, options.json, options.html)
-    for step in rollout.record.steps:
-        mark = click.style("✓", fg="green") if step["well"] else click.style("✗", fg="red")
-        named = f" ({', '.join(step['hosts'])})" if step["hosts"] else ""
-        click.echo(f"  {mark} {step['name']}{named}: {step['outcome']}, {step['seconds']:.1f} s", err=True)
+    terminal.steps(rollout.record.steps, step)
     return code
 
 

@@ -38,8 +38,8 @@ class Run:
     text: str  # both streams, colours removed
 
     def plan(self, kind: str) -> list[str]:
-        """The plan's lines of a kind: `file`, `restart`, …"""
-        return [line.strip() for line in self.text.splitlines() if line.strip().startswith(f"{kind} ")]
+        """The plan's lines of a kind (`file`, `restart`, …), without the mark of what is done."""
+        return re.findall(rf"^  [+~-] ({kind} .*)$", self.text, flags=re.MULTILINE)
 
 
 @dataclass

@@ -59,8 +59,8 @@ PLANTED = {
     ),
     "traces": (
         f"sed -i 's/:4318/:4328/' {TEMPO}; systemctl restart lgtm-tempo; sleep 3", "",
-        "There are no traces? The cause: lab1: tempo listens on its own ports only: nobody of it",
-        "not well either: tempo.config, tempo.canary",
+        "There are no traces? The cause: lab1: tempo listens on its own ports only: it does not listen",
+        "also failing: tempo.config, tempo.canary",
     ),
 }  # fmt: skip
 

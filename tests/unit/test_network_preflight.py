@@ -66,7 +66,7 @@ def test_what_the_world_says_is_told_and_stops_nothing(
     answer(monkeypatch, "world")
     network_preflight.require(HOST, VIEW, PLAN)
     said = capsys.readouterr().err
-    assert "X can be had" in said and "→ open the way out" in said and "1 warnings, 0 failed" in said
+    assert "X can be had" in said and "→ open the way out" in said and "0 failed, 1 warning" in said
     assert [check["verdict"] for check in RUN.record.hosts["web1"].checks] == ["warning"]
 
 

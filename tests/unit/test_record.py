@@ -36,7 +36,7 @@ def record() -> Record:
         {"time": 1_700_000_000, "action": "deploy", "from": "-", "to": "g1", "outcome": "ok", "who": "anna"}
     ]
     found.plots = [{"title": "Samples", "unit": "/s", "host": "web1", "top": 20.0, "values": [(0, 10), (60, 20)]}]
-    found.steps = [{"name": "Staging: deploy", "hosts": ["s1"], "outcome": "well", "seconds": 3.2, "well": True}]
+    found.steps = [{"name": "Staging: deploy", "hosts": ["s1"], "outcome": "succeeded", "seconds": 3.2, "well": True}]
     found.sentences = ["web1: it went wrong"]
     return found
 
@@ -56,6 +56,7 @@ def test_the_page_needs_no_network_and_shows_what_failed_first(record: Record, t
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     order = [page.index(f"alpha.{verdict}") for verdict in ("failed", "warning", "unproved", "ok")]
     assert order == sorted(order)
+    assert page.startswith("<!doctype html>") and page.index("→ turn it off and on") < page.index("<h2>Hosts")
     assert "&lt;b&gt;refused&lt;/b&gt;" in page and "→ turn it off and on" in page
     assert "2023-11-14 22:13:20 UTC" in page and "<polyline" in page and "Staging: deploy" in page
 
@@ -81,5 +82,5 @@ def test_a_plot_is_one_series_or_none() -> None:
 
 @pytest.mark.parametrize("path", ["no/such/folder/a.json", "."])
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(tmp_path: Path, path: str) -> None:
-    with pytest.raises(Usage, match=r"^html=.* cannot be written: is there such a folder\?$"):
+    with pytest.raises(Usage, match=r"^html=.* cannot be written; its folder must exist and be writable$"):
         leave("", str(tmp_path / path))

@@ -63,4 +63,4 @@ def test_of_a_host_that_is_not_read_the_declaration_is_taken_and_that_is_said(
 ) -> None:
     assert as_declared(declares(STAND_IN))["alpha"].stand_in and not as_declared(declares(REAL))["alpha"].stand_in
     terminal.provenance([], ["web2"])
-    assert capsys.readouterr().err.startswith("  not read  web2 is not part of this run: its answers count")
+    assert capsys.readouterr().err.startswith("  not read  web2 is not part of this run: the check table assumes")

@@ -89,7 +89,7 @@ LOOKS = 'users:(("alpha",pid=42,fd=7))'
         (
             "alpha.active",
             {"usage": {"alpha": Usage(7, None, None, 990.0)}},
-            "it keeps restarting: restart 7 was ",
+            "it keeps restarting: 7 restarts, the last one ",
         ),
         ("alpha.sockets", {"listeners": ()}, "it does not listen on 127.0.0.1:9001"),
         (
