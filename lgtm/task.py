@@ -39,6 +39,7 @@ from lgtm.model.secrets import Secret, as_json, missing
 from lgtm.model.settings import Bytes, Duration, Many, PortNumber, ServiceSettings, Settings, from_env, seconds
 from lgtm.model.site import LOOPBACK, Scrape, Site
 from lgtm.model.unit import HARDENING
+from lgtm.model.words import counted
 
 __all__ = [
     "HARDENING",
@@ -78,6 +79,7 @@ __all__ = [
     "as_json",
     "body_of",
     "combined",
+    "counted",
     "credential",
     "data_of",
     "etc",

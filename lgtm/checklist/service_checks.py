@@ -38,7 +38,7 @@ def all_stopped(view: View) -> str:
     if set(states) - {"inactive", "failed"}:
         return ""
     return (
-        f"all {len(states)} services are stopped here, so only the checks of the host are shown; "
+        f"every service is stopped here ({len(states)}), so only the checks of the host are shown; "
         "`systemctl start lgtm.target` on the host starts them, and so does deploy.py"
     )
 

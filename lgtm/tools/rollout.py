@@ -43,20 +43,20 @@ class Rollout:
     data: Sequence[str] = ()  # further `key=value` of each run
     record: Record = field(default_factory=lambda: Record(script="rollout"))
     changed: list[str] = field(default_factory=list)  # production hosts, in the order of their deploys
-    ill: set[tuple[str, str]] = field(default_factory=set)  # (host, check) of production that failed beforehand
-    bare: set[str] = field(default_factory=set)  # hosts of production that had nothing to ask beforehand
+    failing_before: set[tuple[str, str]] = field(default_factory=set)  # (host, check) of production
+    undeployed: set[str] = field(default_factory=set)  # production hosts without a generation before
 
     def run(self, name: str, inventory: str, script: str, hosts: Sequence[str] = (), *flags: str) -> dict[str, Any]:
-        """One pyinfra run; its record. Raises Stopped unless it is well, or has only looked."""
-        found, code = self.tried(name, inventory, script, hosts, *flags)
+        """Make one pyinfra run and return its record. Raises Stopped unless it succeeded; `--dry` may find changes."""
+        found, code = self.attempt(name, inventory, script, hosts, *flags)
         if code not in (Exit.OK, Exit.PENDING if "--dry" in flags else Exit.OK):
             raise Stopped(code, self.record.steps[-1])
         return found
 
-    def tried(
+    def attempt(
         self, name: str, inventory: str, script: str, hosts: Sequence[str] = (), *flags: str
     ) -> tuple[dict[str, Any], int]:
-        """Likewise, whatever its exit code, which comes with the record."""
+        """Make one pyinfra run and return its record and its exit code."""
         terminal.heading(name, hosts)
         limits = [word for host in hosts for word in ("--limit", host)]
         with tempfile.TemporaryDirectory() as folder:
@@ -75,8 +75,8 @@ class Rollout:
             vars(self.record.host(host["name"])).update(host)
         return found, code
 
-    def whole(self) -> None:
-        """All of it. Raises Stopped."""
+    def run_all(self) -> None:
+        """Deploy staging, then production host by host. Raises Stopped at the first run that fails."""
         self.run("Staging: deploy", self.staging, "deploy.py")
         self.run("Staging: verify", self.staging, "verify.py", (), "--data", "patience=120")
         plan = self.run("Production: what will change", self.production, "deploy.py", (), "--dry")
@@ -85,45 +85,45 @@ class Rollout:
         self.record.environment, self.record.release = plan["environment"], plan["release"]
         self._soak(settings["soak"])
         if hosts:
-            found, _ = self.tried("Production: as it is", self.production, "verify.py")
-            self.ill = {(host["name"], check["id"]) for host in found["hosts"] for check in _failed(host)}
-            self.bare = {host["name"] for host in found["hosts"] if not host["checks"]}
+            found, _ = self.attempt("Production: as it is", self.production, "verify.py")
+            self.failing_before = {(host["name"], check["id"]) for host in found["hosts"] for check in _failed(host)}
+            self.undeployed = {host["name"] for host in found["hosts"] if not host["checks"]}
         batches = [hosts[:1], *(hosts[at : at + settings["batch"]] for at in range(1, len(hosts), settings["batch"]))]
         try:
             for batch in filter(None, batches):
-                self._take(batch)
+                self._deploy_batch(batch)
             self.run("Production: verify all", self.production, "verify.py", (), "--data", "patience=120")
         except Stopped:
             if settings["undo"] and self.changed:
-                self._back(self.changed)
+                self._roll_back(self.changed)
             raise
 
-    def _take(self, batch: list[str]) -> None:
-        """Deploy some hosts and verify them: one whose deploy failed has taken itself back already."""
+    def _deploy_batch(self, batch: list[str]) -> None:
+        """Deploy to some hosts and verify them: a host whose deploy fails reverts by itself."""
         self.run("Production: deploy", self.production, "deploy.py", batch)
         self.changed += batch
-        found, code = self.tried("Production: verify", self.production, "verify.py", batch, "--data", "patience=60")
+        found, code = self.attempt("Production: verify", self.production, "verify.py", batch, "--data", "patience=60")
         if code == Exit.OK:
             return
-        unwell = [host["name"] for host in found["hosts"] if self._worse(host)]
-        if code == Exit.FAILED and found["hosts"] and not unwell:
+        failing = [host["name"] for host in found["hosts"] if self._failing_since(host)]
+        if code == Exit.FAILED and found["hosts"] and not failing:
             self.record.steps[-1] |= {"well": True, "outcome": "only peers fail, as before"}
             return
         verified = self.record.steps[-1]
-        self._back(unwell or batch)
-        self.changed = [host for host in self.changed if host not in (unwell or batch)]
+        self._roll_back(failing or batch)
+        self.changed = [host for host in self.changed if host not in (failing or batch)]
         raise Stopped(code, verified)
 
-    def _back(self, hosts: list[str]) -> None:
-        """Take hosts back. That sets aside what was made since, of minutes: it needs nobody's word."""
+    def _roll_back(self, hosts: list[str]) -> None:
+        """Roll hosts back. Data of the last minutes is set aside: that needs no confirmation here."""
         saved = ",".join(sorted({barrier.service for barrier in plugins.barriers() if barrier.saved}))
-        self.tried("Production: roll back", self.production, "rollback.py", hosts, "--data", f"oneway={saved}")
+        self.attempt("Production: roll back", self.production, "rollback.py", hosts, "--data", f"oneway={saved}")
 
-    def _worse(self, host: dict[str, Any]) -> bool:
-        """Whether a host is not well by itself, or since its deploy: a peer may not have had its turn yet."""
-        before = host["name"] not in self.bare
+    def _failing_since(self, host: dict[str, Any]) -> bool:
+        """Whether a host fails by itself, or since its deploy; a peer that is not deployed yet does not count."""
+        before = host["name"] not in self.undeployed
         return any(
-            check["gate"] == "own" or (before and (host["name"], check["id"]) not in self.ill)
+            check["gate"] == "own" or (before and (host["name"], check["id"]) not in self.failing_before)
             for check in _failed(host)
         )
 
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rollout.record.inventory = f"{options.staging}, then {options.production}"
     code, step = 0, None
     try:
-        rollout.whole()
+        rollout.run_all()
     except Stopped as stopped:
         code, step = stopped.code, stopped.step
     files.write(rollout.record, code, options.json, options.html)

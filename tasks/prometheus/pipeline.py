@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from urllib.parse import quote
 
-from lgtm.task import Answer, Bad, Check, Gate, Site, data_of, metric, seconds
+from lgtm.task import Answer, Bad, Check, Gate, Site, counted, data_of, metric, seconds
 
 from .scraping import Job
 
@@ -133,7 +133,7 @@ def _jobs(answer: Answer, every: Iterable[Job]) -> str:
     if active != wanted:
         missing, unexpected = ", ".join(sorted(wanted - active)), ", ".join(sorted(active - wanted))
         raise Bad(f"missing: {missing or 'none'}; not expected: {unexpected or 'none'}")
-    return f"{len(wanted)} jobs, {wanted.total()} targets"
+    return f"{counted(len(wanted), 'job')}, {counted(wanted.total(), 'target')}"
 
 
 def _up(answer: Answer, names: set[str]) -> str:

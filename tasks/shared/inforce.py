@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lgtm.task import Answer, Bad, Check, body_of, seconds
+from lgtm.task import Answer, Bad, Check, body_of, counted, seconds
 
 DURATION = re.compile(r"([0-9.]+(ms|[smhdwy]))+")
 SIZE = re.compile(r"([0-9.]+) ?([KMG]i?B|B)")
@@ -39,7 +39,7 @@ def _in_force(answer: Answer, rendered: str, shown: Callable[[Answer], str]) -> 
         raise Bad(f"HTTP {answer.status}, no configuration: {answer.body[:120]!r}")
     if differing := difference(wanted, running):
         raise Bad(differing)
-    return f"{_many(wanted)} settings in force"
+    return f"{counted(_many(wanted), 'setting')} in force"
 
 
 def difference(wanted: Any, running: Any, path: str = "") -> str:

@@ -59,12 +59,12 @@ def test_where_everything_is_stopped_the_host_alone_is_shown(converged: Site, ho
         run, record = converged.reported("verify.py")
     finally:
         sh(host, "systemctl start lgtm.target")
-    assert run.code == 1 and "all 2 services are stopped here" in run.text, run.text
+    assert run.code == 1 and "every service is stopped here (2)" in run.text, run.text
     shown = [line for line in run.text.splitlines() if "✗" in line]
     assert len(shown) == 1 and "The host is as declared" in shown[0], shown
     [found] = record["hosts"]
     assert {"mimir.active", "node_exporter.ready"} <= {one["id"] for one in found["checks"]}
-    assert any("all 2 services are stopped here" in sentence for sentence in record["sentences"])
+    assert any("every service is stopped here (2)" in sentence for sentence in record["sentences"])
 
 
 def test_a_stand_in_that_runs_proves_nothing_whatever_is_declared(

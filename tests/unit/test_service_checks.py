@@ -74,7 +74,7 @@ def test_a_host_on_which_all_is_stopped_is_a_sentence_and_one_service_that_runs_
 
     assert said("inactive", "active") == ""
     assert said("inactive", "activating") == ""  # it crashes again and again: that is for its own checks to say
-    assert said("inactive", "failed").startswith("all 2 services are stopped here") and "lgtm.target" in said()
+    assert said("inactive", "failed").startswith("every service is stopped here (2)") and "lgtm.target" in said()
 
 
 LOOKS = 'users:(("alpha",pid=42,fd=7))'
