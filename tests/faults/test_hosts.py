@@ -264,7 +264,7 @@ def test_a_change_since_the_plan_that_makes_a_difference_is_told_and_nothing_is_
     converged: Site, host: Host, old: str
 ) -> None:
     with before_the_lock(converged, host, "chown root /data/prometheus", **CHANGE) as said:
-        assert "so has what is to be done there; nothing was written, run again" in said and "exit=1" in said, said
+        assert "so has the plan; nothing was written, run again" in said and "exit=1" in said, said
         assert "also needed: volume /data/prometheus" in said, said
     assert current(host) == old and sh(host, "stat -c %U /data/prometheus") == "root"
     assert sh(host, "test -e /run/lgtm/lock || echo free") == "free"

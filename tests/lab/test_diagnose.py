@@ -36,7 +36,7 @@ TEMPO = "/opt/lgtm/current/etc/tempo/tempo.yml"
 PLANTED = {
     "volumes": (
         "chown -R root:root /data/loki/chunks", "",
-        "A service cannot write its data? The cause: lab1: loki's data is its own: /data/loki: repair chunks",
+        "A service cannot write its data? The cause: lab1: loki owns its data: /data/loki: repair chunks",
         "`repair.py` mends owners and modes",
     ),
     "remote_write": (
