@@ -20,7 +20,7 @@ from lgtm.report import terminal
 
 
 @dataclass
-class Gate:
+class DeployGate:
     """The checks of one host after the switch, and what failed before it."""
 
     declaration: Declaration
@@ -40,7 +40,7 @@ class Gate:
 
 
 @operation()
-def count(gate: Gate) -> Step:
+def count(gate: DeployGate) -> Step:
     """
     List what people made with the services that will be restarted, so that ``verify`` can ask for all of it.
 
@@ -56,7 +56,7 @@ def count(gate: Gate) -> Step:
 
 
 @operation()
-def health_before(gate: Gate) -> Step:
+def health_before(gate: DeployGate) -> Step:
     """
     Ask the checks before the switch: what fails already does not take a deploy back.
 
@@ -72,7 +72,7 @@ def health_before(gate: Gate) -> Step:
 
 
 @operation()
-def verify(gate: Gate) -> Step:
+def verify(gate: DeployGate) -> Step:
     """
     Ask the checks after the switch, and take the host back if one fails that did not fail before.
 
@@ -87,12 +87,12 @@ def verify(gate: Gate) -> Step:
     yield FunctionCommand(_verify, [gate], {})
 
 
-def _health_before(gate: Gate) -> None:
+def _health_before(gate: DeployGate) -> None:
     results = asking.ask(ctx_host.get(), gate.checks)
     gate.failed_before.update(result.check.id for result in results if not result.ok)
 
 
-def _verify(gate: Gate) -> None:
+def _verify(gate: DeployGate) -> None:
     """Checks that failed before are asked once, and ignored; all others have their patience."""
     host, checks = ctx_host.get(), [*gate.checks, *gate.kept]
     fresh = [one for one in checks if one[1].id not in gate.failed_before]

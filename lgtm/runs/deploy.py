@@ -7,7 +7,7 @@ from functools import partial
 from pyinfra.api.host import Host
 
 from lgtm.checklist import comparison, gate, network_preflight, people, promote
-from lgtm.checklist.gate import Gate
+from lgtm.checklist.gate import DeployGate
 from lgtm.host import files, operations, switching
 from lgtm.load import plugins
 from lgtm.load.commandline import options
@@ -33,7 +33,7 @@ def deploy(host: Host) -> None:
         _show_files(host, plan)
     if plan.empty:
         return
-    deploy_gate = Gate(view.declaration, people.kinds(view, plan), people.adopted(view, host, plan))
+    deploy_gate = DeployGate(view.declaration, people.kinds(view, plan), people.adopted(view, host, plan))
     if options().dry:
         RUN.ends_with(Exit.PENDING)
         return
@@ -59,7 +59,7 @@ def _fetch(view: View, plan: Plan) -> None:
             source.local_file(artifact)
 
 
-def _enqueue(view: View, plan: Plan, deploy_gate: Gate) -> None:
+def _enqueue(view: View, plan: Plan, deploy_gate: DeployGate) -> None:
     """Enqueue what is written beside the generation in force; none of it is used before the switch."""
     if deploy_gate.counted:
         gate.count(gate=deploy_gate, name="Count what people made")
@@ -78,7 +78,7 @@ def _enqueue(view: View, plan: Plan, deploy_gate: Gate) -> None:
         operations.stage(plan=plan, name="Stage and validate")
 
 
-def _switch(view: View, plan: Plan, deploy_gate: Gate, who: str) -> None:
+def _switch(view: View, plan: Plan, deploy_gate: DeployGate, who: str) -> None:
     """Enqueue the switch and its gate."""
     activation = plan.activation(view.site.here.settings.activation_max)
     switch = Switch(plan.generation.id, activation, deploy_gate.patience, keep=plan.keep)
