@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
 def write(root: Path, inventories: list[str], archive: Path) -> list[str]:
     """Write the archive and give a line for each thing in it. Raises LgtmError, and then there is no archive."""
     if why := release.uncommitted(root):
-        raise Refusal(f"a bundle contains a commit: {why}; commit first")
+        raise Refusal(f"a bundle contains a commit, and this is none: {why}; commit first")
     needed = {artifact: settings for path in inventories for artifact, settings in declared(path).items()}
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / NAME

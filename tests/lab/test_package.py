@@ -137,4 +137,4 @@ def test_a_bundle_is_a_commit(bundle: Path) -> None:
     command = [sys.executable, "-m", "lgtm.tools.bundle", "inventories/lab.py"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root)})
     assert done.returncode == 3
-    assert "a bundle is a commit, and this is none: not committed: deploy.py; commit first" in done.stderr
+    assert "a bundle contains a commit, and this is none: not committed: deploy.py; commit first" in done.stderr

@@ -66,7 +66,7 @@ def test_a_command_without_an_inventory_says_how_it_is_used() -> None:
 
 def test_what_is_no_commit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     done = python("-m", "lgtm.tools.bundle", "inventories/one.py", cwd=tmp_path)
-    assert done.returncode == 3 and "a bundle contains a commit: " in done.stderr
+    assert done.returncode == 3 and "a bundle contains a commit, and this is none: " in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
