@@ -79,7 +79,7 @@ def test_an_unknown_generation_and_a_missing_artifact_are_refused(
     assert run.code == 3 and "to=g000000000000 is not a generation on this host; it has" in run.text
     sh(host, "cd /opt/lgtm/artifacts && mkdir /opt/aside && mv node_exporter-* /opt/aside")
     run = rollback(converged)
-    assert run.code == 3 and "needs node_exporter-" in run.text and "gone or damaged" in run.text
+    assert run.code == 3 and "needs node_exporter-" in run.text and "missing or damaged" in run.text
     sh(host, "mv /opt/aside/* /opt/lgtm/artifacts && rmdir /opt/aside")
     assert current(host) == second
 

@@ -171,4 +171,4 @@ def test_force_is_in_the_audit_log(repository: Repository) -> None:
 def test_a_staging_that_is_out_of_reach_is_a_refusal(repository: Repository) -> None:
     sh(repository.hosts["staging"][1], "systemctl stop ssh.socket ssh.service 2>/dev/null; systemctl stop sshd; true")
     run = repository.pyinfra("prod", "deploy.py")
-    assert run.code == 3 and "staging could not be asked" in run.text and "lab2" in run.text, run.text
+    assert run.code == 3 and "staging could not be verified" in run.text and "lab2" in run.text, run.text

@@ -24,7 +24,7 @@ def test_where_nothing_is_deployed_there_is_one_sentence(site: Site, host: Host,
     run, record = site.reported(script, "--data", f"html={page}")
     assert run.code == code, run.text
     assert run.text.count(NOTHING) == 1 and f"[{host.name}] {NOTHING}" in run.text, run.text
-    assert "lab.py deploy.py --dry` shows what would be" in run.text
+    assert "lab.py deploy.py --dry` shows the plan" in run.text
     assert "✗" not in run.text and " failed" not in run.text and "changes" not in run.text, run.text
     [found] = record["hosts"]
     assert found["checks"] == [] and found["plan"] == [] and not found["in_force"] and found["well_since"] is None
