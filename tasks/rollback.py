@@ -22,7 +22,7 @@ BARRIERS = (
     Barrier(
         "grafana", "0", "its database is the one that this older version left; what people made since is set aside",
         saved=True,
-        aside="what people made since lies in /data/grafana/backup/{0}.db: docs/rollback.md says how to get at it",
+        aside="what people made since is in /data/grafana/backup/{0}.db: docs/rollback.md says how to get at it",
     ),
 )  # fmt: skip
 
@@ -30,7 +30,7 @@ BARRIERS = (
 @deploy("Rollback")
 def take_back(switch: Switch, who: str, keep: int, notes: list[str]) -> None:
     """
-    Switch a host to a generation that lies there, and stay on it. Nothing is sent or downloaded.
+    Switch a host to a generation that is stored there, and stay on it. Nothing is sent or downloaded.
 
     + switch: the generation, and the seconds that activating it may take
     + who: user and machine, and the message of the run
@@ -62,6 +62,6 @@ def set_aside(notes: list[str]) -> Step:
 
     .. code:: python
 
-        rollback.set_aside(name="Set aside", notes=["what people made since lies in /data/grafana/backup/12.4.0.db"])
+        rollback.set_aside(name="Set aside", notes=["what people made since is in /data/grafana/backup/12.4.0.db"])
     """
     yield FunctionCommand(lambda: terminal.notes(ctx_host.get().name, notes), [], {})

@@ -197,7 +197,7 @@ def _leaving(view: View) -> Iterable[str]:
 
 
 VOLUMES = HostCheck(
-    "host.volumes", "Data directories are directories", _volumes, "move away what lies in their place", in_verify=True
+    "host.volumes", "Data directories are directories", _volumes, "move away what is in their place", in_verify=True
 )
 MOUNTS = HostCheck(
     "host.mounts", "Mount points are mounted", _mounts, "mount it, see the setting mounts", in_verify=True

@@ -107,7 +107,10 @@ def _active(component: Component, view: View) -> Iterable[str]:
         yield f"lgtm-{component.service} is {process.state if process else 'not there'}"
     elif use and use.restarts and view.state.uptime - use.active_since < SETTLED:
         ago = view.state.uptime - use.active_since
-        yield f"it keeps restarting: {counted(use.restarts, 'restart')}, the last one {lasting(ago)} ago"
+        if use.restarts == 1:
+            yield f"it ended, and systemd restarted it {lasting(ago)} ago"
+        else:
+            yield f"it keeps restarting: {use.restarts} restarts, the last one {lasting(ago)} ago"
 
 
 def _since(component: Component, view: View) -> str:

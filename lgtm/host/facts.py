@@ -30,7 +30,7 @@ class State(FactBase[HostState]):
 
     .. code:: python
 
-        host.get_fact(State, arguments=read_arguments(generation), _stdin=RUN.nonce)
+        host.get_fact(State, arguments=read_arguments(generation), _stdin=remote.HiddenInput(RUN.nonce))
     """
 
     def command(self, arguments: list[str]) -> StringCommand:
@@ -64,9 +64,9 @@ def read_arguments(generation: Generation) -> list[str]:
 
 
 def state(host: Host, generation: Generation) -> HostState:
-    """Read a host's state. Raises LgtmError when that fails; pyinfra has printed the host's output by then."""
+    """Read a host's state. Raises LgtmError when that fails; why is printed by then."""
     arguments = read_arguments(generation)
-    fact = host.get_fact(State, arguments=arguments, _stdin=f"{RUN.nonce}\n", _timeout=remote.TIMEOUT)
+    fact = host.get_fact(State, arguments=arguments, _stdin=remote.HiddenInput(RUN.nonce), _timeout=remote.TIMEOUT)
     return _require(host, fact, "its state")
 
 
@@ -77,5 +77,5 @@ def generations(host: Host) -> History:
 
 def _require(host: Host, fact: T | None, what: str) -> T:
     if fact is None:
-        raise LgtmError(f"{host.name}: {what} could not be read, see above; run again")
+        raise LgtmError(f"{host.name}: {what} could not be read, see above; nothing was written")
     return fact

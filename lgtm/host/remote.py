@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -15,6 +15,7 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
 
 from lgtm.model.errors import Exit, LgtmError, Locked
+from lgtm.model.secrets import MASK
 
 SCRIPTS = Path(__file__).parent / "scripts"
 TIMEOUT = 600  # seconds that a script may take
@@ -24,6 +25,23 @@ TIMEOUT = 600  # seconds that a script may take
 def script(name: str) -> str:
     """Give the text of `lgtm/host/scripts/<name>.sh`."""
     return (SCRIPTS / f"{name}.sh").read_text()
+
+
+class HiddenInput:
+    """Standard input of a fact: pyinfra prints the arguments of facts at -v, and this as a mask."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self._text,))
+
+    def readlines(self) -> list[str]:
+        """What pyinfra sends to the host."""
+        return list(self)
+
+    def __repr__(self) -> str:
+        return MASK
 
 
 def command(name: str, arguments: Sequence[str] = ()) -> StringCommand:

@@ -76,14 +76,19 @@ class RunSettings(Settings):
 
 
 def read(path: str) -> Inventory:
-    """Read an inventory's file, and connect to nobody. Raises Refusal where there is none."""
+    """Read an inventory's file, and connect to nobody. Raises Refusal for a file that cannot be read."""
     if not Path(path).is_file():
         raise Refusal(f"{path} is not an inventory file: name one such as inventories/prod.py")
     from pyinfra_cli.inventory import make_inventory  # pyinfra_cli patches threading for gevent when it is imported
 
     RUN.options = Options(inventory=path, offline=True)
     ctx_state.set(State())  # which pyinfra wants while it reads an inventory
-    made: Inventory = make_inventory(path, cwd=os.getcwd())
+    if not Path("config.py").is_file():
+        raise Refusal("call this in the directory that config.py and group_data are in")
+    try:
+        made: Inventory = make_inventory(path, cwd=os.getcwd())
+    except Exception as error:  # whatever a file of Python can raise
+        raise Refusal(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     return made
 
 

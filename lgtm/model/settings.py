@@ -226,8 +226,9 @@ def _sentence(where: str, prefix: str, error: Any, names: Mapping[str, str]) -> 
     """The sentence about one wrong value; `names` is key → where the value comes from, if not from group data."""
     key = prefix + ".".join(str(part) for part in error["loc"])
     key = names.get(prefix + str(error["loc"][0]), key)
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").strip()
+    message = re.sub(r"^(Value error, |Input should be |\w+ should (?=have|match))", "", error["msg"]).strip()
     if error["type"] == "missing":
         return f"{where}: {key} is not set; add it to group_data"
-    rule = message if message.startswith("must") else f"must be {message}"
+    verb = "must" if message.startswith(("have ", "match ")) else "must be"
+    rule = message if message.startswith("must") else f"{verb} {message}"
     return f"{where}: {key} = {error['input']!r} {rule}"

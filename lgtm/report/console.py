@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from rich.console import Console, RenderableType
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 UNWRAPPED = 1_000_000  # columns where no terminal reads: a sentence stays on one line, for grep
+TRAILING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")  # blanks at the end of a line, maybe before the end of a colour
 USUAL = 80  # columns of a terminal that does not say how many it has
 
 
@@ -45,7 +47,8 @@ def show(*parts: RenderableType) -> None:
             if not isinstance(part, Table) or part.row_count:  # rich prints a blank line for an empty one
                 out.print(part)
     if text := written.get().removesuffix("\n"):
-        sys.stderr.write("".join(f"{line.rstrip()}\n" for line in text.split("\n")))
+        lines = [TRAILING.sub(r"\1", line) for line in text.split("\n")]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.stderr.flush()
 
 

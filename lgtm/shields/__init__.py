@@ -13,10 +13,15 @@ from collections.abc import Callable
 from lgtm.shields.connection import no_login_is_a_sentence, refuse_sudo_password, ssh_without_nagle
 from lgtm.shields.exits import exit_codes, interrupts_do_not_wait, interrupts_exit_130
 from lgtm.shields.flags import data_stays_as_typed, refuse_flags, this_directory_comes_first
-from lgtm.shields.operations import failed_facts_fail_the_operation, operations_fail_alone, operations_know_their_file
+from lgtm.shields.operations import (
+    failed_facts_fail_the_operation,
+    failed_facts_say_why,
+    operations_fail_alone,
+    operations_know_their_file,
+)
 from lgtm.shields.prompt import prompt_only_for_something
 from lgtm.shields.sentences import errors_are_sentences
-from lgtm.shields.sight import colours_can_be_off, steps_are_counted
+from lgtm.shields.sight import colours_can_be_off, facts_can_be_shown, steps_are_counted
 from lgtm.shields.targets import (
     every_host_must_connect,
     hosts_in_inventory_order,
@@ -38,7 +43,9 @@ SHIELDS = (
     interrupts_do_not_wait,
     data_stays_as_typed,
     operations_fail_alone,
+    failed_facts_say_why,
     failed_facts_fail_the_operation,
+    facts_can_be_shown,
     prompt_only_for_something,
     steps_are_counted,
     colours_can_be_off,

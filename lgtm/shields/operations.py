@@ -108,6 +108,20 @@ def _report(host: Any, error: Exception) -> None:
     RUN.failures[host.name] = error.exit_code
 
 
+def failed_facts_say_why() -> None:
+    """A fact that fails prints all that it has read, and its arguments; a lost connection is not named."""
+    facts = import_module("pyinfra.api.facts")
+
+    @around(facts, "print_host_combined_output")
+    def _(_original: Any, host: Any, output: CommandOutput) -> None:
+        lost = "the host gave no answer, or the connection was lost: run again"
+        say("\n".join(output.stderr_lines) or lost, host)
+
+    @around(facts, "log_error_or_warning")
+    def _(original: Any, host: Any, ignore_errors: bool, description: str = "", **kwargs: Any) -> None:
+        original(host, ignore_errors, description=description.partition(" arguments=")[0], **kwargs)
+
+
 def failed_facts_fail_the_operation() -> None:
     """A fact that fails at execute answers with its default: the operation acts on it and reports success."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
@@ -28,3 +29,13 @@ def colours_can_be_off() -> None:
         @around(import_module(module), "should_strip_ansi")
         def _(original: Any, *args: Any, **kwargs: Any) -> bool:
             return bool(os.environ.get("NO_COLOR")) or original(*args, **kwargs)
+
+
+def facts_can_be_shown() -> None:
+    """`pyinfra INVENTORY fact NAME` knows no dataclass: it ends with a traceback."""
+
+    @around(import_module("pyinfra_cli.prints"), "json_encode")
+    def _(original: Any, value: Any) -> Any:
+        if is_dataclass(value) and not isinstance(value, type):
+            return {field.name: getattr(value, field.name) for field in fields(value)}
+        return sorted(value) if isinstance(value, frozenset) else original(value)

@@ -18,6 +18,9 @@ from lgtm.load.inventory import read, site
 from lgtm.model.declaration import Declaration
 from lgtm.model.errors import Exit, LgtmError, Refusal, combined
 from lgtm.model.secrets import MASK
+from lgtm.tools import parsed
+
+MARK = ".rendered"  # a file in each folder that is ours to write
 
 
 def main(arguments: list[str]) -> int:
@@ -26,9 +29,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("inventory")
     parser.add_argument("host", nargs="?", default="", help="all of them when it is left out")
     parser.add_argument("--into", metavar="FOLDER", default="rendered", help="default: %(default)s")
-    options = parser.parse_args(arguments)
+    options = parsed(parser, arguments)
     try:
         declared = declarations(options.inventory, options.host)
+        prepare(Path(options.into))
         for one in declared:
             folder = Path(options.into) / Path(options.inventory).stem / one.host
             write(folder, files(one))
@@ -38,6 +42,9 @@ def main(arguments: list[str]) -> int:
     except LgtmError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"{options.into}: {error.strerror}; name another folder with --into", file=sys.stderr)
+        return Exit.FAILED
     return Exit.OK
 
 
@@ -64,12 +71,17 @@ def files(declared: Declaration) -> dict[str, str]:
     return {**declared.generation.files, **secrets}
 
 
+def prepare(into: Path) -> None:
+    """Have the folder for all that is written. Raises Refusal for one that holds something else."""
+    if into.is_dir() and any(into.iterdir()) and not (into / MARK).is_file():
+        raise Refusal(f"{into} holds something else than generations; name another folder with --into")
+    into.mkdir(parents=True, exist_ok=True)
+    (into / MARK).touch()
+
+
 def write(folder: Path, texts: Mapping[str, str]) -> None:
-    """Replace a folder of ours by these files. Raises Refusal for a folder that holds something else."""
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / "manifest.json").is_file():
-            raise Refusal(f"{folder} holds something else than a generation; name another folder with --into")
-        shutil.rmtree(folder)
+    """Replace the folder of one host by these files."""
+    shutil.rmtree(folder, ignore_errors=True)
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)

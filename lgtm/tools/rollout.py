@@ -23,6 +23,7 @@ from lgtm.model.record import Record
 from lgtm.model.words import OUTCOMES, lasting
 from lgtm.report import record as files
 from lgtm.report import terminal
+from lgtm.tools import parsed
 
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", action="append", default=[], metavar="KEY=VALUE", help="handed to every run")
     parser.add_argument("--json", default="", metavar="PATH", help="where to leave a report")
     parser.add_argument("--html", default="", metavar="PATH", help="likewise, as a page")
-    options = parser.parse_args(arguments)
+    options = parsed(parser, arguments)
     rollout = Rollout(options.staging, options.production, options.data)
     rollout.record.inventory = f"{options.staging}, then {options.production}"
     code, step = 0, None

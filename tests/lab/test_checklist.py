@@ -116,7 +116,7 @@ BREAKS = (
         "until [ $(systemctl show -P NRestarts lgtm-redis_exporter) = 1 ]; do sleep 0.1; done; "
         "until systemctl is-active -q lgtm-redis_exporter; do sleep 0.1; done",
         "",
-        {"redis_exporter.active": "it keeps restarting: 1 restart,"},
+        {"redis_exporter.active": "it ended, and systemd restarted it "},
     ),
     Break(
         "the password is another than the one that is deployed",

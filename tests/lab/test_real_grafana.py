@@ -193,7 +193,7 @@ def test_it_is_the_same_after_an_upgrade_and_what_was_made_since_is_set_aside_by
     refused = moved.run("rollback.py")
     assert refused.code == 3 and "accept it with --data oneway=grafana" in refused.text
     back = moved.run("rollback.py", "--data", "oneway=grafana")
-    assert back.code == 0 and "what people made since lies in /data/grafana/backup/" in back.text
+    assert back.code == 0 and "what people made since is in /data/grafana/backup/" in back.text
     everything_is_there(host)
     assert ask(host, admin(), "dashboards/uid/since")["message"] == "Dashboard not found"
     moved.env["LGTM_BINARIES"] = first or ""

@@ -76,3 +76,14 @@ def test_the_words_we_do_not_use_are_not_used(path: Path) -> None:
     assert len(FORBIDDEN) > 25
     text = " ".join(path.read_text().lower().split())
     assert [word for word in FORBIDDEN if re.search(rf"\b{re.escape(word)}\b", text)] == []
+
+
+def test_every_module_that_a_page_names_is_there() -> None:
+    named = {name for page in PAGES for name in re.findall(r"\blgtm(?:\.[a-z_]+)+", page.read_text())}
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in (ROOT / "lgtm").rglob("*.py")
+    }
+    unknown = {name for name in named if name not in modules and name.rpartition(".")[0] not in modules}
+    assert len(named) > 5 and unknown == set()
+    assert not {name for name in named if name.startswith("lgtm.runs.")} - modules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -360,6 +361,51 @@ def test_a_failed_fact_fails_its_operation(run: Run, project: Path) -> None:
     refused(result, "the operation that needs it is not run", Exit.FAILED)
     assert (project / "prepared").exists()
     assert not (project / "done").exists()
+
+
+READING = (
+    HOST
+    + """
+from dataclasses import dataclass
+from pyinfra.api import FactBase
+from lgtm.host.remote import HiddenInput
+
+@dataclass
+class Found:
+    lines: frozenset
+
+class Reader(FactBase[Found]):
+    def command(self, arguments=()): return COMMAND
+    def process(self, output): return Found(frozenset(output))
+"""
+)
+READ = "print(host.get_fact(Reader, arguments=['a-volume'], _stdin=HiddenInput('k3y-of-digests')))\n"
+
+
+def test_what_a_fact_reads_on_standard_input_is_shown_to_nobody(run: Run) -> None:
+    deploy = READING.replace("COMMAND", "'tr a-z A-Z'") + READ
+    result = run("@local", "deploy.py", "-y", "-vvv", deploy=deploy)
+    assert "K3Y-OF-DIGESTS" in result.stdout, result.stderr
+    assert "k3y-of-digests" not in result.stdout + result.stderr and "_stdin=********" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [("'echo a-digest; echo the cause >&2; exit 3'", "the cause"),
+     ("'echo a-digest; exit 3'", "the host gave no answer, or the connection was lost: run again")],
+)  # fmt: skip
+def test_a_fact_that_fails_says_why_and_nothing_else(run: Run, command: str, sentence: str) -> None:
+    result = run("@local", "deploy.py", "-y", deploy=READING.replace("COMMAND", command) + READ)
+    assert result.returncode == 1 and sentence in result.stderr, result.stderr
+    assert "a-digest" not in result.stderr and "a-volume" not in result.stderr
+
+
+def test_a_fact_can_be_shown(run: Run) -> None:
+    result = run("@local", "fact", "reader.Reader", reader=READING.replace("COMMAND", "'echo b; echo a'"))
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stderr[result.stderr.index("{") : result.stderr.rindex("}") + 1])["@local"] == {
+        "lines": ["a", "b"]
+    }
 
 
 def test_no_operations_no_prompt(run: Run) -> None:

@@ -20,6 +20,7 @@ def render(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     for name in ("tasks", "templates", "artifacts.lock", "lgtm"):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
+    (folder / "config.py").touch()
     env = {**os.environ, "PYTHONPATH": str(ROOT), "LGTM_CACHE": str(folder / "cache")}
     env = {key: value for key, value in env.items() if key not in ("LGTM_BINARIES", "LGTM_OFFLINE")}
     command = [sys.executable, "-m", "lgtm.tools.render", *arguments]
@@ -91,9 +92,27 @@ def test_what_is_refused_is_named_without_a_connection(tmp_path: Path, text: str
     assert (tmp_path / "rendered").exists() == ("no sha256" in sentence)
 
 
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "rendered/site/vm").mkdir(parents=True)
-    (tmp_path / "rendered/site/vm/thesis.txt").write_text("years of work")
-    done = render(tmp_path, inventory(tmp_path, f"{ONE}node_exporter = [_vm]\n"))
-    assert done.returncode == 3 and "holds something else than a generation" in done.stderr
-    assert (tmp_path / "rendered/site/vm/thesis.txt").read_text() == "years of work"
+@pytest.mark.parametrize(
+    ("into", "code", "sentence"),
+    [("thesis", 3, "holds something else than generations"), ("", 3, "holds something else than generations"),
+     ("thesis/one.txt", 1, "thesis/one.txt: "), ("/proc/x", 1, "/proc/x: ")],
+)  # fmt: skip
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, into: str, code: int, sentence: str) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/one.txt").write_text("years of work")
+    done = render(tmp_path, inventory(tmp_path, f"{ONE}node_exporter = [_vm]\n"), "--into", into)
+    assert (done.returncode, done.stdout) == (code, "") and sentence in done.stderr, done.stderr
+    assert "name another folder with --into" in done.stderr and "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["one.txt"]
+
+
+def test_wrong_usage_a_broken_inventory_and_another_directory_are_sentences(tmp_path: Path) -> None:
+    usage = render(tmp_path)
+    assert usage.returncode == 64 and "usage:" in usage.stderr
+    broken = render(tmp_path, inventory(tmp_path, "this is no Python\n"))
+    assert broken.returncode == 3 and "site.py cannot be read: SyntaxError: " in broken.stderr
+    (tmp_path / "elsewhere").mkdir()
+    command = [sys.executable, "-m", "lgtm.tools.render", str(tmp_path / "site.py")]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    away = subprocess.run(command, cwd=tmp_path / "elsewhere", env=env, capture_output=True, text=True, timeout=60)
+    assert away.returncode == 3 and "call this in the directory that config.py and group_data are in" in away.stderr
