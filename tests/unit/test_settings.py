@@ -201,5 +201,5 @@ def test_a_plain_value_of_the_environment_file_is_a_text_and_is_named_by_its_key
         host: Annotated[str, Field(pattern=r"^\w+:\d+$")] = from_env("MAIL_HOST", plain=True, default="mail:25")
 
     assert build(Mailer, "x_", "one", {}, {"MAIL_HOST": Secret("post:587")}, "test").host == "post:587"
-    with pytest.raises(Refusal, match=r"^one: MAIL_HOST in \.env\.test = 'post' must be"):
+    with pytest.raises(Refusal, match=r"^one: MAIL_HOST in \.env\.test = 'post' must match pattern"):
         build(Mailer, "x_", "one", {}, {"MAIL_HOST": Secret("post")}, "test")
