@@ -37,7 +37,7 @@ PLANTED = {
     "volumes": (
         "chown -R root:root /data/loki/chunks", "",
         "A service cannot write its data? The cause: lab1: loki owns its data: /data/loki: repair chunks",
-        "`repair.py` mends owners and modes",
+        "run `repair.py`: it repairs owners and modes",
     ),
     "remote_write": (
         "systemctl stop lgtm-mimir", "",
